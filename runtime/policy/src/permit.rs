@@ -1,0 +1,40 @@
+//! Permits: proof that policy allowed one act. Only [`crate::judge`] makes them, and the dangerous functions of the
+//! adapters demand one, so that an effect without a judgement does not compile.
+
+use std::marker::PhantomData;
+
+/// Leave to do one thing, with the rule that gave it.
+///
+/// `Act` is one of the marker types below. A permit is for one subject: [`Permit::subject`].
+#[derive(Debug)]
+pub struct Permit<Act> {
+    rule: String,
+    subject: String,
+    act: PhantomData<fn() -> Act>,
+}
+
+impl<Act> Permit<Act> {
+    pub(crate) fn granted(rule: String, subject: String) -> Self {
+        Self { rule, subject, act: PhantomData }
+    }
+
+    /// The id of the rule that granted it.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// What it was granted for: an argv joined by spaces, or a folder.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+}
+
+/// To start a program (`tool.run`).
+#[derive(Debug)]
+pub enum RunTool {}
+
+/// To create and change a bot worktree (`fs.write`).
+#[derive(Debug)]
+pub enum WriteWorktree {}
