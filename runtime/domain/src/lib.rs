@@ -7,8 +7,16 @@
 //! Everything stored derives two encodings: bincode (natively, never through serde) for the capsule, and
 //! serde for the JSON that callers see and that hashes are computed over.
 
+pub mod admission;
+pub mod artifact;
+pub mod capture;
 pub mod child;
 pub mod diff;
 pub mod digest;
+pub mod event;
 pub mod id;
+pub mod item;
+pub mod maieutic;
+pub mod run;
 pub mod time;
+pub mod workspace;

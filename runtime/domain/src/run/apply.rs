@@ -1,0 +1,186 @@
+//! What an event makes of a run. The same function live and on replay, so that a corrupt log is found by the rule that
+//! made it.
+
+use std::collections::BTreeMap;
+
+use super::event::RunEvent;
+use super::step::{OpenStep, StepKey};
+use super::{Ended, Phase, Progress, Run, RunState};
+use crate::id::{Epoch, RunId};
+use crate::time::Timestamp;
+
+/// An event that cannot follow the ones before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("run {run_id}: {event} cannot follow what was recorded: {why}")]
+pub struct CorruptHistory {
+    /// Which run.
+    pub run_id: RunId,
+    /// The event's type.
+    pub event: &'static str,
+    /// Which rule it breaks.
+    pub why: &'static str,
+}
+
+impl RunEvent {
+    /// The event's stable type name.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Submitted { .. } => "run.submitted",
+            Self::Queued {} => "run.queued",
+            Self::Started {} => "run.started",
+            Self::AttemptStarted { .. } => "attempt.started",
+            Self::AttemptLost { .. } => "attempt.lost",
+            Self::StepStarted(_) => "step.started",
+            Self::StepFinished { .. } => "step.finished",
+            Self::PhaseChanged { .. } => "phase.changed",
+            Self::Checkpoint(_) => "checkpoint",
+            Self::PolicyDecided(_) => "policy.decided",
+            Self::ApprovalAsked { .. } => "approval.asked",
+            Self::ApprovalAnswered { .. } => "approval.answered",
+            Self::CaptureBlocked { .. } => "capture.blocked",
+            Self::SpoolLostTail { .. } => "spool.lost_tail",
+            Self::ArtifactStored(_) => "artifact.stored",
+            Self::CancelRequested(_) => "cancel.requested",
+            Self::Ended { .. } => "run.ended",
+        }
+    }
+}
+
+/// The run after an event. `None` before the first, which must be `run.submitted`.
+///
+/// # Errors
+/// [`CorruptHistory`] when the event cannot follow; [`super::decide`] never causes such a one.
+pub fn apply(
+    run: Option<Run>,
+    run_id: RunId,
+    event: &RunEvent,
+    at: Timestamp,
+) -> Result<Run, CorruptHistory> {
+    let corrupt = |why| CorruptHistory { run_id, event: event.type_name(), why };
+    let Some(mut run) = run else {
+        let RunEvent::Submitted { request, admission } = event else {
+            return Err(corrupt("the first event of a run is run.submitted"));
+        };
+        return Ok(Run {
+            run_id,
+            request: (**request).clone(),
+            admission: admission.clone(),
+            submitted_at: at,
+            epoch: Epoch(0),
+            state: RunState::Queued { cancel: None },
+        });
+    };
+    let state = match (run.state, event) {
+        (RunState::Ended(_), _) => return Err(corrupt("run.ended is the last event of its stream")),
+        (_, RunEvent::Submitted { .. }) => return Err(corrupt("a run is submitted once")),
+        (RunState::Queued { cancel: None }, RunEvent::CancelRequested(request)) => {
+            RunState::Queued { cancel: Some(request.clone()) }
+        }
+        (queued @ RunState::Queued { .. }, RunEvent::Queued {}) => queued,
+        (RunState::Queued { cancel }, RunEvent::Started {}) => RunState::Running(Progress {
+            started_at: at,
+            phase: Phase::Prepare,
+            open: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
+            recorded: BTreeMap::new(),
+            waiting: None,
+            cancel,
+        }),
+        (RunState::Queued { .. }, _) => return Err(corrupt("it has not started")),
+        (RunState::Running(progress), RunEvent::AttemptStarted { epoch, .. }) => {
+            if *epoch != run.epoch.next() {
+                return Err(corrupt("attempts are numbered without gaps"));
+            }
+            run.epoch = *epoch;
+            RunState::Running(progress)
+        }
+        (RunState::Running(progress), RunEvent::AttemptLost { epoch, .. }) => {
+            if *epoch != run.epoch {
+                return Err(corrupt("only the newest attempt can be lost"));
+            }
+            RunState::Running(progress)
+        }
+        (RunState::Running(progress), RunEvent::Ended { outcome, summary }) => {
+            if progress.cancel.is_some() != matches!(outcome, super::Outcome::Cancelled) {
+                return Err(corrupt("a run ends as cancelled exactly when a cancel was committed"));
+            }
+            RunState::Ended(Ended { outcome: outcome.clone(), summary: summary.clone(), at })
+        }
+        (RunState::Running(progress), event) => {
+            RunState::Running(progress.after(event, run.epoch).map_err(corrupt)?)
+        }
+    };
+    run.state = state;
+    Ok(run)
+}
+
+impl Progress {
+    /// The progress after an event that changes nothing else of a running run.
+    fn after(mut self, event: &RunEvent, epoch: Epoch) -> Result<Self, &'static str> {
+        match event {
+            RunEvent::StepStarted(intent) => {
+                let open =
+                    OpenStep { input_digest: intent.input_digest, on_interrupt: intent.on_interrupt, epoch };
+                if !self.open.contains_key(&intent.key) && self.count(&intent.key) != intent.key.occurrence {
+                    return Err("a step begins in the order of its name");
+                }
+                self.open.insert(intent.key.clone(), open);
+            }
+            RunEvent::StepFinished { key, .. } => {
+                self.open.remove(key).ok_or("a result follows its intent")?;
+                self.bump(key)?;
+            }
+            RunEvent::PhaseChanged { phase } => {
+                if *phase <= self.phase {
+                    return Err("phases only go forward");
+                }
+                self.phase = *phase;
+            }
+            RunEvent::Checkpoint(checkpoint) => self.bump(&checkpoint.key)?,
+            RunEvent::PolicyDecided(decision) => self.bump(&decision.key)?,
+            RunEvent::CaptureBlocked { key, .. } => self.bump(key)?,
+            RunEvent::ApprovalAsked { approval_id, .. } => {
+                if self.waiting.replace(*approval_id).is_some() {
+                    return Err("one question at a time");
+                }
+            }
+            RunEvent::ApprovalAnswered { approval_id, .. } => {
+                if self.waiting.take() != Some(*approval_id) {
+                    return Err("an answer follows its question");
+                }
+            }
+            RunEvent::CancelRequested(request) => {
+                if self.cancel.replace(request.clone()).is_some() {
+                    return Err("a run is cancelled once");
+                }
+            }
+            RunEvent::ArtifactStored(artifact) => {
+                if self.artifacts.insert(artifact.path.clone(), artifact.digest).is_some() {
+                    return Err("an artifact is stored once");
+                }
+            }
+            RunEvent::SpoolLostTail { .. } => {}
+            RunEvent::Submitted { .. }
+            | RunEvent::Queued {}
+            | RunEvent::Started {}
+            | RunEvent::AttemptStarted { .. }
+            | RunEvent::AttemptLost { .. }
+            | RunEvent::Ended { .. } => return Err("it is running"),
+        }
+        Ok(self)
+    }
+
+    fn count(&self, key: &StepKey) -> u32 {
+        self.recorded.get(&key.name).copied().unwrap_or(0)
+    }
+
+    fn bump(&mut self, key: &StepKey) -> Result<(), &'static str> {
+        let recorded = self.recorded.entry(key.name.clone()).or_insert(0);
+        if *recorded != key.occurrence {
+            return Err("records of one name are numbered without gaps");
+        }
+        *recorded += 1;
+        Ok(())
+    }
+}
