@@ -1,7 +1,20 @@
 //! May it? Policy as layered data, its judgement of one ask, and the permits that only a judgement makes. Pure.
 //!
-//! **Invariant:** nothing here performs what it judges, and no [`Permit`] exists that [`judge`] did not make.
+//! Layers run from the built-in one over the user's, the workspace's and the profile's to the request's. Each may only
+//! narrow the ones above: the verdict is the narrowest that any of them gives, and where none speaks it is deny.
+//!
+//! **Invariant:** nothing here performs what it judges, and no [`Permit`] exists that [`Policy`] did not make.
 
+mod judge;
+mod layer;
 mod permit;
+mod policy;
+mod rule;
+mod standard;
 
+pub use judge::{Ask, CheckOrigin, Judgement};
+pub use layer::{BadLayer, Layer, LayerKind, Limits, SandboxRule};
 pub use permit::{Permit, RunTool, WriteWorktree};
+pub use policy::{Denied, Policy};
+pub use rule::{Capability, Rule, UnknownCapability};
+pub use standard::{TEMPLATES, Template, standard};
