@@ -1,0 +1,36 @@
+//! The documents that runs leave behind and commands print. Each starts with a [`Header`].
+
+mod patch_bundle;
+mod result;
+mod review_report;
+mod run_log;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use patch_bundle::{PatchBundle, PatchFile, PatchHunk, RebaseState};
+pub use result::ResultDocument;
+pub use review_report::{
+    CommandRan, CommandResult, Confidence, Finding, FindingOrigin, ReviewReport, Risk, Severity,
+};
+pub use run_log::{AttemptLog, BotRunCheckpoints, BotRunLog, CheckpointLog, CostSource, ModelUsage, ToolUse};
+
+/// The version of the program that wrote a document.
+pub const TOOL_VERSION: &str = concat!("windlass ", env!("CARGO_PKG_VERSION"));
+
+/// What every document starts with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Header {
+    /// `name@major.minor`. It grows by addition; a change of meaning is a new major.
+    pub schema_version: String,
+    /// The program that wrote it.
+    pub tool_version: String,
+}
+
+impl Header {
+    /// The header of a document of this schema, written by this program.
+    #[must_use]
+    pub fn of(schema_version: &str) -> Self {
+        Self { schema_version: schema_version.to_owned(), tool_version: TOOL_VERSION.to_owned() }
+    }
+}

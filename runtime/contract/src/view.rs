@@ -1,0 +1,188 @@
+//! What callers get back, besides documents.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use windlass_domain::artifact::{Artifact, ArtifactUri};
+use windlass_domain::digest::Digest;
+use windlass_domain::id::{Cursor, Epoch, ItemId, RunId, Seq, WorkspaceId};
+use windlass_domain::item::WorkItem;
+use windlass_domain::run::request::{RunKind, RunRequest};
+use windlass_domain::run::{Ended, Phase, RunStatus};
+use windlass_domain::time::Timestamp;
+
+/// A work item with what is going on for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ItemView {
+    /// The item.
+    #[serde(flatten)]
+    pub item: WorkItem,
+    /// Its state in one word; none for a project.
+    pub state_name: Option<String>,
+    /// The score of its intake form, for a feature or a spec.
+    pub quality_score: Option<u32>,
+    /// Its active runs.
+    pub active_runs: Vec<RunId>,
+    /// Where it can be moved.
+    pub allowed_moves: Vec<String>,
+}
+
+/// A list of items.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ItemList {
+    /// In the order of their creation.
+    pub items: Vec<ItemView>,
+}
+
+/// The answer to a submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Accepted {
+    /// The run.
+    pub run_id: RunId,
+    /// Whether this request made it; false when an equal request had made it before.
+    pub new: bool,
+    /// Its place in the queue, from 1; 0 when it goes on at once.
+    pub queue_place: u32,
+    /// What the caller should know, for instance that lingering is off.
+    pub warnings: Vec<String>,
+}
+
+/// A run in one row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunSummary {
+    /// Its id.
+    pub run_id: RunId,
+    /// Its workspace.
+    pub workspace_id: WorkspaceId,
+    /// Its work item.
+    pub work_item_id: ItemId,
+    /// What it does.
+    pub kind: RunKind,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// The phase that it is in, while it runs.
+    pub phase: Option<Phase>,
+    /// Its newest attempt; 0 before the first.
+    pub attempt: Epoch,
+    /// When it was submitted.
+    pub submitted_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// One sentence for people, once it ended.
+    pub summary: String,
+}
+
+/// A page of runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunPage {
+    /// The newest first.
+    pub runs: Vec<RunSummary>,
+    /// Pass it as `after` for the next page; none at the end.
+    pub next: Option<String>,
+}
+
+/// Everything about one run but its events and the bytes of its artifacts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunView {
+    /// In one row.
+    #[serde(flatten)]
+    pub row: RunSummary,
+    /// What was asked for.
+    pub request: RunRequest,
+    /// Its place in the queue, from 1, while it waits.
+    pub queue_place: Option<u32>,
+    /// Steps without a result.
+    pub open_steps: Vec<String>,
+    /// Whether a cancel was asked for.
+    pub cancelling: bool,
+    /// How it ended.
+    pub ended: Option<Ended>,
+    /// Its artifacts so far.
+    pub artifacts: Vec<ArtifactView>,
+    /// Its projections so far.
+    pub projection_paths: Vec<String>,
+    /// Its bot worktree, in write mode.
+    pub worktree_path: Option<String>,
+    /// Its bot branch, in write mode.
+    pub branch_name: Option<String>,
+    /// The place of its newest event.
+    pub last_seq: Seq,
+    /// The head of the capsule when this was read.
+    pub capsule_head: Digest,
+}
+
+/// An artifact with its address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ArtifactView {
+    /// Its address.
+    pub uri: ArtifactUri,
+    /// What is stored about it.
+    #[serde(flatten)]
+    pub artifact: Artifact,
+}
+
+/// An artifact's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactBytes {
+    /// Its media type.
+    pub media_type: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The state of the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceStatus {
+    /// The program.
+    pub tool_version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The folder of the capsule.
+    pub capsule: String,
+    /// Runs that go on.
+    pub running: u32,
+    /// Runs that wait for their turn.
+    pub queued: u32,
+    /// Whether commands can be run in a sandbox: `bwrap <version>`, or why not, with the mend.
+    pub sandbox: String,
+    /// The newest event.
+    pub head_cursor: Cursor,
+    /// The head of the capsule.
+    pub capsule_head: Digest,
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Verification {
+    /// Whether everything fits.
+    pub sound: bool,
+    /// Events that were checked.
+    pub events: u64,
+    /// Links that were checked.
+    pub links: u64,
+    /// Blobs that were checked.
+    pub blobs: u64,
+    /// The first thing that does not fit.
+    pub first_problem: Option<String>,
+    /// The head of the capsule.
+    pub capsule_head: Digest,
+}
+
+/// A page of events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EventPage {
+    /// In the order of their stream.
+    pub events: Vec<windlass_domain::event::Event>,
+    /// Whether more are recorded.
+    pub more: bool,
+}
+
+/// What policy says, as text and as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyView {
+    /// The digest of the merged policy.
+    pub digest: Digest,
+    /// The layers with their rules, as JSON.
+    pub policy: windlass_domain::digest::Json,
+}
