@@ -45,12 +45,11 @@ impl fmt::Display for LayerKind {
 }
 
 /// One layer's rules and settings.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Layer {
     /// Where it comes from.
     pub kind: LayerKind,
     /// Its settings and rules.
-    #[serde(flatten)]
     pub file: LayerFile,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use windlass_domain::digest::{Digest, NotJson};
 use windlass_domain::run::event::PolicyVerdict;
 
@@ -14,10 +14,13 @@ use crate::rule::Capability;
 use crate::standard::standard;
 
 /// The merged policy of one request.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Policy {
     layers: Vec<Layer>,
     grants: BTreeSet<Capability>,
+    /// A policy that this one must not exceed: the snapshot of the run's admission.
+    #[serde(skip)]
+    ceiling: Option<Box<Self>>,
 }
 
 /// What policy did not allow.
@@ -57,7 +60,14 @@ impl Policy {
             layers.push(standard());
         }
         layers.sort_by_key(|layer| layer.kind);
-        Self { layers, grants }
+        Self { layers, grants, ceiling: None }
+    }
+
+    /// This policy, but nothing that `ceiling` does not grant too. An attempt judges by today's policy within the snapshot
+    /// of its admission, so that resuming never widens anything.
+    #[must_use]
+    pub fn within(self, ceiling: Self) -> Self {
+        Self { ceiling: Some(Box::new(ceiling)), ..self }
     }
 
     /// The layers in the order of authority.
@@ -78,6 +88,14 @@ impl Policy {
     /// grant of the request turns `ask` into `allow`, never `deny`.
     #[must_use]
     pub fn judge(&self, ask: &Ask<'_>) -> Judgement {
+        let own = self.judge_alone(ask);
+        match self.ceiling.as_ref().map(|ceiling| ceiling.judge(ask)) {
+            Some(above) if narrowness(above.verdict) > narrowness(own.verdict) => above,
+            _ => own,
+        }
+    }
+
+    fn judge_alone(&self, ask: &Ask<'_>) -> Judgement {
         let mut answer: Option<Judgement> = None;
         for (place, layer) in self.layers.iter().enumerate() {
             match (layer.judge(ask), &answer) {
@@ -135,8 +153,9 @@ impl Policy {
     /// Whether commands must run in a sandbox: yes, unless the topmost layer says `off` and none below says otherwise.
     #[must_use]
     pub fn sandbox(&self) -> SandboxRule {
+        let above = self.ceiling.as_ref().map_or(SandboxRule::Off, |ceiling| ceiling.sandbox());
         let top = self.layers.first().and_then(|layer| layer.file.sandbox).unwrap_or(SandboxRule::Required);
-        self.layers.iter().filter_map(|layer| layer.file.sandbox).fold(top, Ord::max)
+        self.layers.iter().filter_map(|layer| layer.file.sandbox).fold(top.max(above), Ord::max)
     }
 
     /// How much may go on at once: the smallest number of any layer, or the default.

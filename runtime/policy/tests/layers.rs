@@ -80,6 +80,27 @@ fn a_sandbox_is_required_unless_the_top_layer_lifts_it() {
 }
 
 #[test]
+fn a_policy_within_a_ceiling_grants_what_both_grant_and_names_the_rule_that_said_no() {
+    let policy =
+        |rules: &[(PolicyVerdict, &str)]| Policy::merge(vec![layer(LayerKind::User, rules)], BTreeSet::new());
+    let wide = || policy(&[(Allow, "*")]);
+    let narrow = || policy(&[(Allow, "cargo *")]);
+    for (today, snapshot) in [(wide(), narrow()), (narrow(), wide())] {
+        let both = today.within(snapshot);
+        assert_eq!(both.judge(&ask("cargo test")).verdict, Allow);
+        assert_eq!(both.judge(&ask("make")).verdict, Deny);
+    }
+}
+
+#[test]
+fn a_policy_is_read_back_from_its_json() {
+    let policy = Policy::merge(vec![layer(LayerKind::User, &[(AskFirst, "cargo *")])], BTreeSet::new());
+    let read: Policy = serde_json::from_str(&serde_json::to_string(&policy).unwrap()).unwrap();
+    assert_eq!(read.digest().unwrap(), policy.digest().unwrap());
+    assert_eq!(read.judge(&ask("cargo test")), policy.judge(&ask("cargo test")));
+}
+
+#[test]
 fn a_typo_is_named_with_its_line_and_column() {
     let text = "version = 1\n\n[[rule]]\nid = \"a\"\ncapabillity = \"tool.run\"\nverdict = \"allow\"\n";
     let error = Layer::parse(LayerKind::User, "policy.toml", text).unwrap_err();
