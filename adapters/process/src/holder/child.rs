@@ -1,0 +1,104 @@
+//! Starting the child: its program, its pipes, and its walls.
+
+use std::fs;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Pid;
+use tokio::net::unix::pipe::Receiver;
+use windlass_domain::child::{ChildSpec, Sandbox, Walls};
+
+use crate::folder::{Folder, SpecRecord};
+use crate::leftovers::HOLD_ID_VARIABLE;
+use crate::sandbox;
+
+/// A started child. It is reaped by number, together with what it leaves behind.
+pub(super) struct Child {
+    pub(super) pid: Pid,
+    pub(super) stdout: Receiver,
+    pub(super) stderr: Receiver,
+    /// What `bwrap` reports, if the child is sandboxed.
+    pub(super) report: Option<OwnedFd>,
+}
+
+/// Starts the child, in a process group of its own, with `/dev/null` as its input. The error says why it was not
+/// started.
+pub(super) fn start(folder: &Folder, record: &SpecRecord) -> Result<Child, String> {
+    let spec = &record.spec;
+    if !Path::new(&spec.cwd).is_dir() {
+        return Err(format!("no such folder: {}", spec.cwd));
+    }
+    match &spec.sandbox {
+        Sandbox::Off => start_bare(record),
+        Sandbox::Bwrap(walls) => start_walled(folder, record, walls),
+    }
+}
+
+fn start_bare(record: &SpecRecord) -> Result<Child, String> {
+    let spec = &record.spec;
+    let (program, arguments) = command_line(spec)?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(&spec.cwd).env_clear().envs(&spec.env);
+    command.env(HOLD_ID_VARIABLE, record.hold_id.to_string());
+    spawn(command, None).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("no such program: {program}"),
+        _ => format!("cannot start {program}: {error}"),
+    })
+}
+
+fn start_walled(folder: &Folder, record: &SpecRecord, walls: &Walls) -> Result<Child, String> {
+    let spec = &record.spec;
+    let (program, arguments) = command_line(spec)?;
+    let bwrap = sandbox::find_bwrap()
+        .ok_or("the program `bwrap` is not installed, which the sandbox needs; install the package `bubblewrap`")?;
+    let holds = folder.path().parent().unwrap_or(folder.path());
+    let walls = sandbox::arguments(walls, &spec.env, &spec.cwd, holds).map_err(|error| error.to_string())?;
+    let start = || {
+        // Through a descriptor, because a command line, and with it every secret in the environment, is world-readable.
+        let walls = readable_once(&walls)?;
+        let (report, report_writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        fcntl_setfd(&report_writer, FdFlags::empty())?;
+        let mut command = Command::new(&bwrap);
+        command.args(["--args", &walls.as_raw_fd().to_string()]);
+        command.args(["--json-status-fd", &report_writer.as_raw_fd().to_string()]);
+        command.arg("--").arg(program).args(arguments);
+        command.current_dir("/").env_clear().env(HOLD_ID_VARIABLE, record.hold_id.to_string());
+        spawn(command, Some(report))
+    };
+    start().map_err(|error| format!("cannot start {}: {error}", bwrap.display()))
+}
+
+fn command_line(spec: &ChildSpec) -> Result<(&String, &[String]), String> {
+    spec.argv.split_first().ok_or_else(|| "the command line is empty".to_owned())
+}
+
+/// A nameless file with NUL-separated arguments, which the next program that is started inherits.
+fn readable_once(arguments: &[String]) -> io::Result<fs::File> {
+    let mut file = fs::File::from(memfd_create("walls", MemfdFlags::empty())?);
+    for argument in arguments {
+        file.write_all(argument.as_bytes())?;
+        file.write_all(&[0])?;
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+fn spawn(mut command: Command, report: Option<OwnedFd>) -> io::Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let mut child = command.spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child's number is a process number");
+    let stdout = child.stdout.take().expect("was asked to be piped");
+    let stderr = child.stderr.take().expect("was asked to be piped");
+    Ok(Child {
+        pid,
+        stdout: Receiver::from_owned_fd(stdout.into())?,
+        stderr: Receiver::from_owned_fd(stderr.into())?,
+        report,
+    })
+}
