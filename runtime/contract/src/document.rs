@@ -1,6 +1,7 @@
 //! The documents that runs leave behind and commands print. Each starts with a [`Header`].
 
 mod patch_bundle;
+mod reply;
 mod result;
 mod review_report;
 mod run_log;
@@ -9,6 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use patch_bundle::{PatchBundle, PatchFile, PatchHunk, RebaseState};
+pub use reply::{
+    ArtifactReply, Document, PolicyCheckReply, Reply, RunDocument, StatusReply, VerificationReply,
+    WrittenReply,
+};
 pub use result::ResultDocument;
 pub use review_report::{
     CommandRan, CommandResult, Confidence, Finding, FindingOrigin, ReviewReport, Risk, Severity,

@@ -1,26 +1,76 @@
-//! The published JSON Schemas, made from the types.
+//! The published JSON Schemas, made from the types, and which command prints which.
 
 use schemars::{Schema, schema_for};
+use windlass_domain::event::Event;
+use windlass_domain::workspace::Workspace;
 
-use crate::document::{BotRunCheckpoints, BotRunLog, PatchBundle, ResultDocument, ReviewReport};
-use crate::view::{EventPage, ItemList, ItemView, RunPage, RunView, ServiceStatus, Verification};
+use crate::document::{
+    ArtifactReply, BotRunCheckpoints, BotRunLog, Document, PatchBundle, PolicyCheckReply, ResultDocument,
+    ReviewReport, RunDocument, StatusReply, VerificationReply, WrittenReply,
+};
+use crate::view::{EventPage, ItemList, ItemView, PolicyView, RunPage};
 
 /// Every published schema with its file name.
 #[must_use]
 pub fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
+        ("artifact", schema_for!(Document<ArtifactReply>)),
         ("bot_run_checkpoints", schema_for!(BotRunCheckpoints)),
         ("bot_run_log", schema_for!(BotRunLog)),
-        ("event", schema_for!(windlass_domain::event::Event)),
-        ("event_page", schema_for!(EventPage)),
-        ("item", schema_for!(ItemView)),
-        ("item_list", schema_for!(ItemList)),
+        ("event", schema_for!(Event)),
+        ("event_page", schema_for!(Document<EventPage>)),
+        ("item", schema_for!(Document<ItemView>)),
+        ("item_list", schema_for!(Document<ItemList>)),
         ("patch_bundle", schema_for!(PatchBundle)),
+        ("policy", schema_for!(Document<PolicyView>)),
+        ("policy_check", schema_for!(Document<PolicyCheckReply>)),
         ("result", schema_for!(ResultDocument)),
         ("review_report", schema_for!(ReviewReport)),
-        ("run", schema_for!(RunView)),
-        ("run_page", schema_for!(RunPage)),
-        ("service_status", schema_for!(ServiceStatus)),
-        ("verification", schema_for!(Verification)),
+        ("run", schema_for!(RunDocument)),
+        ("run_page", schema_for!(Document<RunPage>)),
+        ("status", schema_for!(Document<StatusReply>)),
+        ("verification", schema_for!(Document<VerificationReply>)),
+        ("workspace", schema_for!(Document<Workspace>)),
+        ("written", schema_for!(Document<WrittenReply>)),
     ]
+}
+
+/// What each command prints with `--json` when it succeeds, as the file name of its schema. Each prints one document, but
+/// `bot watch`, which prints one event a line. A command that fails prints a `result`.
+pub const PRINTED: [(&str, &str); 22] = [
+    ("init", "workspace"),
+    ("item add", "item"),
+    ("item list", "item_list"),
+    ("item show", "item"),
+    ("item edit", "item"),
+    ("item move", "item"),
+    ("item hold", "item"),
+    ("item intake", "item"),
+    ("bot run", "result"),
+    ("bot status", "status"),
+    ("bot runs", "run_page"),
+    ("bot show", "run"),
+    ("bot watch", "event"),
+    ("bot cancel", "result"),
+    ("capsule verify", "verification"),
+    ("capsule events", "event_page"),
+    ("capsule get", "artifact"),
+    ("policy show", "policy"),
+    ("policy init", "written"),
+    ("policy check", "policy_check"),
+    ("service status", "status"),
+    ("man", "written"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_command_prints_has_a_published_schema() {
+        let published: Vec<_> = schemas().into_iter().map(|(name, _)| name).collect();
+        for (command, schema) in PRINTED {
+            assert!(published.contains(&schema), "{command} prints {schema}, which is not published");
+        }
+    }
 }

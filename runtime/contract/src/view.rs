@@ -6,6 +6,7 @@ use windlass_domain::artifact::{Artifact, ArtifactUri};
 use windlass_domain::digest::Digest;
 use windlass_domain::id::{Cursor, Epoch, ItemId, RunId, Seq, WorkspaceId};
 use windlass_domain::item::WorkItem;
+use windlass_domain::maieutic::MaieuticContext;
 use windlass_domain::run::request::{RunKind, RunRequest};
 use windlass_domain::run::{Ended, Phase, RunStatus};
 use windlass_domain::time::Timestamp;
@@ -24,6 +25,9 @@ pub struct ItemView {
     pub active_runs: Vec<RunId>,
     /// Where it can be moved.
     pub allowed_moves: Vec<String>,
+    /// The answers that its runs rely on, once there are some; left out of lists.
+    #[serde(default)]
+    pub answers: Option<MaieuticContext>,
 }
 
 /// A list of items.

@@ -1,0 +1,152 @@
+//! Replies as documents: what commands print with `--json` where there is no run to report on.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use windlass_domain::digest::Digest;
+use windlass_domain::workspace::Workspace;
+
+use super::{Header, ResultDocument};
+use crate::error::ErrorBody;
+use crate::view::{
+    EventPage, ItemList, ItemView, PolicyView, RunPage, RunSummary, RunView, ServiceStatus, Verification,
+};
+
+/// A reply that stands as a document of its own once it has a header.
+pub trait Reply {
+    /// The schema that this program writes, as `name@major.minor`.
+    const SCHEMA: &'static str;
+}
+
+/// A reply with its header; the fields of both stand side by side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Document<T> {
+    /// The schema is [`Reply::SCHEMA`].
+    #[serde(flatten)]
+    pub header: Header,
+    /// The reply.
+    #[serde(flatten)]
+    pub reply: T,
+}
+
+impl<T: Reply> Document<T> {
+    /// The reply as a document of its own.
+    #[must_use]
+    pub fn of(reply: T) -> Self {
+        Self { header: Header::of(T::SCHEMA), reply }
+    }
+}
+
+impl Reply for Workspace {
+    const SCHEMA: &'static str = "workspace@1.0";
+}
+
+impl Reply for ItemView {
+    const SCHEMA: &'static str = "item@1.0";
+}
+
+impl Reply for ItemList {
+    const SCHEMA: &'static str = "item_list@1.0";
+}
+
+impl Reply for RunPage {
+    const SCHEMA: &'static str = "run_page@1.0";
+}
+
+impl Reply for EventPage {
+    const SCHEMA: &'static str = "event_page@1.0";
+}
+
+impl Reply for PolicyView {
+    const SCHEMA: &'static str = "policy@1.0";
+}
+
+/// A run that was looked at: its result document, and everything else about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunDocument {
+    /// `run@1.0`; otherwise the fields of a result.
+    #[serde(flatten)]
+    pub result: ResultDocument,
+    /// Everything about it.
+    pub run: RunView,
+}
+
+impl RunDocument {
+    /// The schema that this program writes.
+    pub const SCHEMA: &str = "run@1.0";
+}
+
+/// The service, and what goes on in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StatusReply {
+    /// The service.
+    pub service: ServiceStatus,
+    /// The active runs, the newest first; at most 500.
+    pub active_runs: Vec<RunSummary>,
+}
+
+impl Reply for StatusReply {
+    const SCHEMA: &'static str = "status@1.0";
+}
+
+/// What a verification found, and what that means for the command's exit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VerificationReply {
+    /// What was found.
+    #[serde(flatten)]
+    pub verification: Verification,
+    /// The exit code of the command: 0 when everything fits, 3 when not.
+    pub exit_code: u8,
+    /// `capsule_damaged` when something does not fit.
+    pub errors: Vec<ErrorBody>,
+}
+
+impl Reply for VerificationReply {
+    const SCHEMA: &'static str = "verification@1.0";
+}
+
+/// An artifact that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ArtifactReply {
+    /// Its address.
+    pub uri: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// The file that it was written to, when one was named.
+    pub written_to: Option<String>,
+    /// Its text, when it is text and no file was named.
+    pub text: Option<String>,
+}
+
+impl Reply for ArtifactReply {
+    const SCHEMA: &'static str = "artifact@1.0";
+}
+
+/// A policy file that was read and found in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyCheckReply {
+    /// The file.
+    pub file: String,
+    /// The layer that it was read as.
+    pub layer: String,
+    /// How many rules it has.
+    pub rules: u64,
+}
+
+impl Reply for PolicyCheckReply {
+    const SCHEMA: &'static str = "policy_check@1.0";
+}
+
+/// Files that a command wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WrittenReply {
+    /// Their paths.
+    pub written: Vec<String>,
+}
+
+impl Reply for WrittenReply {
+    const SCHEMA: &'static str = "written@1.0";
+}
