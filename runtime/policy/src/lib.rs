@@ -10,6 +10,7 @@ mod layer;
 mod permit;
 mod policy;
 mod rule;
+pub mod secrets;
 mod standard;
 
 pub use judge::{Ask, CheckOrigin, Judgement};
