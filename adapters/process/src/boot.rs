@@ -7,8 +7,8 @@ use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 
 use rustix::time::{
-    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime, timerfd_create,
-    timerfd_settime,
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
 };
 use tokio::io::unix::AsyncFd;
 
@@ -52,7 +52,7 @@ impl BootTimer {
         let nanoseconds = if after_ms == 0 { 1 } else { (after_ms % 1_000) * 1_000_000 };
         let value = Timespec {
             tv_sec: i64::try_from(after_ms / 1_000).expect("a century of seconds fits"),
-            tv_nsec: i64::try_from(nanoseconds).expect("less than a second of nanoseconds fits").into(),
+            tv_nsec: i64::try_from(nanoseconds).expect("less than a second of nanoseconds fits"),
         };
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
         timerfd_settime(

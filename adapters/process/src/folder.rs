@@ -53,7 +53,9 @@ pub enum FolderError {
         source: io::Error,
     },
     /// A record of a newer version than this program knows.
-    #[error("{path} has format {found}, this program knows up to {known}; use the newer windlass that wrote it")]
+    #[error(
+        "{path} has format {found}, this program knows up to {known}; use the newer windlass that wrote it"
+    )]
     Newer {
         /// The record.
         path: PathBuf,
@@ -71,7 +73,9 @@ pub enum FolderError {
         reason: String,
     },
     /// Others may enter the folder, or own it.
-    #[error("{path} is owned by user {owner} with mode {mode:o}; a hold's folder must be one's own and have mode 700")]
+    #[error(
+        "{path} is owned by user {owner} with mode {mode:o}; a hold's folder must be one's own and have mode 700"
+    )]
     Exposed {
         /// The folder.
         path: PathBuf,
@@ -232,7 +236,8 @@ impl Folder {
     ) -> Result<(), FolderError> {
         let target = self.file(name);
         let temporary = self.file(&format!(".{name}.{}", rustix::process::getpid().as_raw_nonzero()));
-        let bytes = serde_json::to_vec(record).expect("the records hold only strings, numbers and maps with text keys");
+        let bytes = serde_json::to_vec(record)
+            .expect("the records hold only strings, numbers and maps with text keys");
         let write = || {
             let mut options = OpenOptions::new();
             let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
@@ -264,7 +269,8 @@ impl Folder {
             return Err(damaged(format!("{length} bytes, more than {RECORD_LIMIT}")));
         }
         let bytes = fs::read(&path).map_err(FolderError::io("read", &path))?;
-        let Version { version } = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let Version { version } =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         if version > known {
             return Err(FolderError::Newer { path, found: version, known });
         }

@@ -80,7 +80,9 @@ pub enum HoldError {
         how: String,
     },
     /// A newer attempt is in charge.
-    #[error("the holder of hold {hold_id} obeys attempt {highest}, not attempt {ours}; this attempt must end")]
+    #[error(
+        "the holder of hold {hold_id} obeys attempt {highest}, not attempt {ours}; this attempt must end"
+    )]
     Fenced {
         /// Which hold.
         hold_id: HoldId,
@@ -90,7 +92,9 @@ pub enum HoldError {
         highest: Epoch,
     },
     /// The holder is of another version of windlass, or not a holder.
-    #[error("the holder of hold {hold_id} said {said:?}; it is of another version, let it end or end its unit")]
+    #[error(
+        "the holder of hold {hold_id} said {said:?}; it is of another version, let it end or end its unit"
+    )]
     UnknownLanguage {
         /// Which hold.
         hold_id: HoldId,

@@ -121,11 +121,16 @@ async fn hold(folder: &Folder, record: &SpecRecord, listener: tokio::net::UnixLi
     let (clients, requests) = clients::serve(listener, spool.end());
     let started_boot_ms = boot_clock_ms();
     let (end, stdout_bytes, stderr_bytes) = match child::start(folder, record) {
-        Ok(child) => match watch::watch(child, &record.spec.limits, &mut spool, &clients, requests, instruments).await {
-            watch::Watched::Ended { end, stdout_bytes, stderr_bytes } => (end, stdout_bytes, stderr_bytes),
-            watch::Watched::Stopped => return HolderExit::Stopped,
-            watch::Watched::Failed { reason } => return failed(reason),
-        },
+        Ok(child) => {
+            match watch::watch(child, &record.spec.limits, &mut spool, &clients, requests, instruments).await
+            {
+                watch::Watched::Ended { end, stdout_bytes, stderr_bytes } => {
+                    (end, stdout_bytes, stderr_bytes)
+                }
+                watch::Watched::Stopped => return HolderExit::Stopped,
+                watch::Watched::Failed { reason } => return failed(reason),
+            }
+        }
         Err(reason) => (ChildEnd::NotStarted { reason }, 0, 0),
     };
     let spool_end = match spool.finish() {

@@ -30,7 +30,9 @@ pub enum LaunchError {
         source: std::io::Error,
     },
     /// A path or an argument cannot be said over the bus.
-    #[error("{text:?} cannot be passed to systemd because it is not UTF-8; move it to a folder with a plain name")]
+    #[error(
+        "{text:?} cannot be passed to systemd because it is not UTF-8; move it to a folder with a plain name"
+    )]
     NotText {
         /// The path or argument.
         text: OsString,

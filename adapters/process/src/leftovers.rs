@@ -39,7 +39,9 @@ pub enum LeftoversError {
         source: io::Error,
     },
     /// Processes outlived SIGKILL.
-    #[error("processes {pids:?} of lost hold {hold_id} do not end; they hang in the kernel, look at their wchan")]
+    #[error(
+        "processes {pids:?} of lost hold {hold_id} do not end; they hang in the kernel, look at their wchan"
+    )]
     Remain {
         /// Whose processes they are.
         hold_id: HoldId,
@@ -72,7 +74,8 @@ pub(crate) async fn end_leftovers(
     match tokio::time::timeout(END_WITHIN, rounds).await {
         Ok(done) => done.map(|()| ended.len()),
         Err(_elapsed) => {
-            let pids = find(hold_id, holder).map_err(unreadable)?.iter().map(|identity| identity.pid).collect();
+            let pids =
+                find(hold_id, holder).map_err(unreadable)?.iter().map(|identity| identity.pid).collect();
             Err(LeftoversError::Remain { hold_id, pids })
         }
     }
@@ -102,15 +105,18 @@ fn find(hold_id: HoldId, holder: Option<ProcessIdentity>) -> io::Result<Vec<Proc
     let own_pid = rustix::process::getpid().as_raw_nonzero().get();
     let mut table = processes::all()?;
     table.retain(|process| {
-        process.identity.pid != own_pid && !process.ended && processes::owner(process.identity.pid) == Some(own_user)
+        process.identity.pid != own_pid
+            && !process.ended
+            && processes::owner(process.identity.pid) == Some(own_user)
     });
     let marked = table.iter().filter(|process| is_marked(process.identity.pid, &marker)).copied().collect();
     Ok(closure(&table, marked, holder.map(|holder| holder.pid)))
 }
 
 fn is_marked(pid: i32, marker: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes()))
+    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
+        environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
+    })
 }
 
 /// The marked processes, their descendants, and whoever shares a session with them that began inside the hold: the

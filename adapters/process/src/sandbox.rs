@@ -8,7 +8,7 @@
 mod probe;
 mod walls;
 
-pub use probe::{SandboxSupport, probe};
 pub(crate) use probe::find_bwrap;
+pub use probe::{SandboxSupport, probe};
 pub use walls::WallsError;
 pub(crate) use walls::arguments;

@@ -1,12 +1,15 @@
 //! A child under its holder: how it starts, prints, ends, and what is left of it.
 
+#![expect(clippy::unwrap_used, reason = "some parts of these tests are no test functions")]
+
 mod support;
 
 use std::fs;
 use std::path::Path;
 
 use support::{
-    Place, attach_or_start, cancel, finish, gate, is_alive, new_id, open_gate, printed_pids, until, until_line,
+    Place, attach_or_start, cancel, finish, gate, is_alive, new_id, open_gate, printed_pids, until,
+    until_line,
 };
 use windlass_domain::child::{ChildEnd, EndedBecause};
 use windlass_domain::id::Epoch;

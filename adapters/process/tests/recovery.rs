@@ -1,5 +1,7 @@
 //! What a restarted service makes of what it finds: the table of `Hold`, broken on purpose at each place.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "some parts of these tests are no test functions")]
+
 mod support;
 
 use std::fs;
@@ -8,8 +10,8 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 
 use support::{
-    Place, attach_or_start, cancel, finish, gate, holder_program, is_alive, launcher, lines_of, new_id, open_gate,
-    permit, printed_pids, until, until_line,
+    Place, attach_or_start, cancel, finish, gate, holder_program, is_alive, launcher, lines_of, new_id,
+    open_gate, permit, printed_pids, until, until_line,
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use windlass_domain::child::{ChildEnd, EndedBecause};
@@ -62,7 +64,8 @@ async fn output_is_neither_lost_nor_doubled_by_a_reader_that_restarts_at_every_r
         following = place.attach(hold_id, restarts + 1, first.after).await.unwrap();
         following.discard_through(first.after).unwrap();
     }
-    let expected: String = (1..=500_000).map(|number| format!("{number}\n")).chain(["no-newline".to_owned()]).collect();
+    let expected: String =
+        (1..=500_000).map(|number| format!("{number}\n")).chain(["no-newline".to_owned()]).collect();
     assert!(text == expected.as_bytes(), "{} bytes instead of {}", text.len(), expected.len());
     assert!(restarts >= 10, "{restarts}");
     assert!(!place.folder(hold_id).join("out.000001").exists(), "read segments are deleted");
@@ -344,10 +347,12 @@ async fn a_holder_that_never_claims_is_an_error_after_which_a_start_is_safe() {
     let prepare = || Hold::prepare(&place.holds(), hold_id, &spec).unwrap();
     let permit = permit(&spec.argv);
     let useless = Launcher::Direct { program: "/bin/true".into(), args: Vec::new() };
-    let failed = prepare().attach_or_start(&permit, &useless, Epoch(1), SpoolCursor::default()).await.map(|_| ());
+    let failed =
+        prepare().attach_or_start(&permit, &useless, Epoch(1), SpoolCursor::default()).await.map(|_| ());
     assert!(matches!(failed, Err(HoldError::NeverClaimed { .. })), "{failed:?}");
     let missing = Launcher::Direct { program: "/no/such/windlass".into(), args: Vec::new() };
-    let failed = prepare().attach_or_start(&permit, &missing, Epoch(1), SpoolCursor::default()).await.map(|_| ());
+    let failed =
+        prepare().attach_or_start(&permit, &missing, Epoch(1), SpoolCursor::default()).await.map(|_| ());
     assert!(matches!(failed, Err(HoldError::Launch(_))), "{failed:?}");
     let mut following = attach_or_start(prepare(), Epoch(1), SpoolCursor::default()).await.unwrap();
     finish(&mut following).await;
@@ -360,7 +365,8 @@ async fn a_permit_for_another_command_line_starts_nothing() {
     let hold = Hold::prepare(&place.holds(), new_id(), &place.script("echo x >> started")).unwrap();
     let hold_id = hold.id();
     let other = permit(&["true".to_owned()]);
-    let refused = hold.attach_or_start(&other, &launcher(), Epoch(1), SpoolCursor::default()).await.map(|_| ());
+    let refused =
+        hold.attach_or_start(&other, &launcher(), Epoch(1), SpoolCursor::default()).await.map(|_| ());
     assert!(matches!(refused, Err(HoldError::PermitForAnother { .. })), "{refused:?}");
     assert!(!place.folder(hold_id).join("claim").exists());
     assert_eq!(lines_of(&place.path("started")), 0);
@@ -386,7 +392,10 @@ async fn a_folder_that_others_may_enter_is_refused_on_both_sides() {
     let folder = place.folder(hold.id());
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o750)).unwrap();
     let refused = Hold::open(&place.holds(), hold.id()).map(|_| ());
-    assert!(matches!(refused, Err(HoldError::Folder(FolderError::Exposed { mode: 0o750, .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(HoldError::Folder(FolderError::Exposed { mode: 0o750, .. }))),
+        "{refused:?}"
+    );
     assert_eq!(Command::new(holder_program()).arg(&folder).status().unwrap().code(), Some(4));
     assert_eq!(lines_of(&place.path("started")), 0);
 }

@@ -58,7 +58,10 @@ async fn a_sweep_names_what_is_unknown_and_touches_nothing() {
         found.iter().find(|leftover| leftover.path == path).map(|leftover| leftover.state.clone())
     };
     assert_eq!(state(&known.to_string()), None);
-    assert_eq!(state(&never_claimed.to_string()), Some(LeftoverState::NeverClaimed { hold_id: never_claimed }));
+    assert_eq!(
+        state(&never_claimed.to_string()),
+        Some(LeftoverState::NeverClaimed { hold_id: never_claimed })
+    );
     assert_eq!(state(&ended.id().to_string()), Some(LeftoverState::Ended { hold_id: ended.id() }));
     assert_eq!(state(&active.id().to_string()), Some(LeftoverState::Active { hold_id: active.id() }));
     assert_eq!(state(&lost.id().to_string()), Some(LeftoverState::Lost { hold_id: lost.id() }));

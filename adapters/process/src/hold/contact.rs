@@ -61,7 +61,9 @@ impl Contact {
             Ok(Some(text)) => text,
             Ok(None) => return Ok(Said::Gone),
             Err(error) if is_nobody(&error) => return Ok(Said::Gone),
-            Err(source) => return Err(HoldError::Io { action: "hear the holder of", hold_id: self.hold_id, source }),
+            Err(source) => {
+                return Err(HoldError::Io { action: "hear the holder of", hold_id: self.hold_id, source });
+            }
         };
         match serde_json::from_str(&text) {
             Ok(FromHolder::State { version: WIRE_VERSION, spool_end } | FromHolder::Grew { spool_end }) => {
@@ -86,13 +88,19 @@ impl Contact {
         match self.writer.write_all(line).await {
             Ok(()) => Ok(()),
             Err(error) if is_nobody(&error) => Ok(()),
-            Err(source) => Err(HoldError::Io { action: "speak to the holder of", hold_id: self.hold_id, source }),
+            Err(source) => {
+                Err(HoldError::Io { action: "speak to the holder of", hold_id: self.hold_id, source })
+            }
         }
     }
 }
 
 /// What a claimed hold is without anybody who answers: finished or lost. Ends what is left of a lost one.
-pub(super) async fn settle(folder: &Folder, hold_id: HoldId, launcher: &Launcher) -> Result<HoldOutcome, HoldError> {
+pub(super) async fn settle(
+    folder: &Folder,
+    hold_id: HoldId,
+    launcher: &Launcher,
+) -> Result<HoldOutcome, HoldError> {
     if let Some(exit) = folder.read_exit()? {
         return Ok(HoldOutcome::Finished(exit));
     }

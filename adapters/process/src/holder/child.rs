@@ -55,8 +55,9 @@ fn start_bare(record: &SpecRecord) -> Result<Child, String> {
 fn start_walled(folder: &Folder, record: &SpecRecord, walls: &Walls) -> Result<Child, String> {
     let spec = &record.spec;
     let (program, arguments) = command_line(spec)?;
-    let bwrap = sandbox::find_bwrap()
-        .ok_or("the program `bwrap` is not installed, which the sandbox needs; install the package `bubblewrap`")?;
+    let bwrap = sandbox::find_bwrap().ok_or(
+        "the program `bwrap` is not installed, which the sandbox needs; install the package `bubblewrap`",
+    )?;
     let holds = folder.path().parent().unwrap_or(folder.path());
     let walls = sandbox::arguments(walls, &spec.env, &spec.cwd, holds).map_err(|error| error.to_string())?;
     let start = || {
@@ -92,7 +93,8 @@ fn readable_once(arguments: &[String]) -> io::Result<fs::File> {
 fn spawn(mut command: Command, report: Option<OwnedFd>) -> io::Result<Child> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child's number is a process number");
+    let pid =
+        i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child's number is a process number");
     let stdout = child.stdout.take().expect("was asked to be piped");
     let stderr = child.stderr.take().expect("was asked to be piped");
     Ok(Child {

@@ -79,8 +79,11 @@ pub(super) fn serve(listener: UnixListener, spool_end: SpoolCursor) -> (Clients,
                     tokio::time::sleep(AFTER_REFUSED_ACCEPT).await;
                     continue;
                 };
-                let connection =
-                    Connection { told: told_receiver.clone(), highest: highest.clone(), requests: requests.clone() };
+                let connection = Connection {
+                    told: told_receiver.clone(),
+                    highest: highest.clone(),
+                    requests: requests.clone(),
+                };
                 tokio::spawn(async move {
                     // A connection that breaks is over; the client sees its end as well.
                     let _ = connection.talk(stream).await;
@@ -113,7 +116,9 @@ impl Requests {
     pub(super) async fn end_wanted(&mut self) -> EndedBecause {
         loop {
             match self.receiver.recv().await {
-                Some(Request { epoch, request: ToHolder::End { why } }) if epoch >= *self.highest.borrow() => {
+                Some(Request { epoch, request: ToHolder::End { why } })
+                    if epoch >= *self.highest.borrow() =>
+                {
                     return why;
                 }
                 Some(_fenced_meanwhile) => {}

@@ -75,7 +75,8 @@ pub(super) async fn watch(
     mut requests: Requests,
     mut instruments: Instruments,
 ) -> Watched {
-    let mut pipes = [Pipe::new(OutputStream::Stdout, child.stdout), Pipe::new(OutputStream::Stderr, child.stderr)];
+    let mut pipes =
+        [Pipe::new(OutputStream::Stdout, child.stdout), Pipe::new(OutputStream::Stderr, child.stderr)];
     let mut watch = Watch {
         child: child.pid,
         sandboxed: child.report.is_some(),
@@ -232,7 +233,8 @@ impl Watch<'_> {
                 }
                 Wake::Output(stream, read) => {
                     let length = read?;
-                    let pipe = pipes.iter_mut().find(|pipe| pipe.stream == stream).expect("both streams are there");
+                    let pipe =
+                        pipes.iter_mut().find(|pipe| pipe.stream == stream).expect("both streams are there");
                     if self.keep(pipe, length)? {
                         self.ask(&instruments.grace)?;
                     }
@@ -335,7 +337,8 @@ impl Watch<'_> {
         }
         let mut killed = BTreeSet::new();
         for _pass in 0..KILL_PASSES {
-            let fresh: Vec<_> = self.descendants()?.into_iter().filter(|process| killed.insert(*process)).collect();
+            let fresh: Vec<_> =
+                self.descendants()?.into_iter().filter(|process| killed.insert(*process)).collect();
             if fresh.is_empty() {
                 break;
             }
@@ -371,17 +374,21 @@ impl Watch<'_> {
         if let Some(why) = self.why {
             return ChildEnd::Ended { why };
         }
-        let status = self.status.expect("the loop ends only when the kernel knows no child, so it was reaped");
+        let status =
+            self.status.expect("the loop ends only when the kernel knows no child, so it was reaped");
         if let Some(signal) = status.terminating_signal() {
             return ChildEnd::Signalled { signal };
         }
         if report.is_some_and(|report| !reports_an_end(report)) {
             let words = String::from_utf8_lossy(&self.first_words).trim().to_owned();
-            let reason = if words.is_empty() { "bwrap ended before it started the program".to_owned() } else { words };
+            let reason =
+                if words.is_empty() { "bwrap ended before it started the program".to_owned() } else { words };
             return ChildEnd::NotStarted { reason };
         }
         let code = status.exit_status().and_then(|code| u8::try_from(code).ok());
-        ChildEnd::Exited { code: code.expect("what was not ended by a signal has an exit status of one byte") }
+        ChildEnd::Exited {
+            code: code.expect("what was not ended by a signal has an exit status of one byte"),
+        }
     }
 }
 

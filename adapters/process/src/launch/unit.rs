@@ -80,7 +80,8 @@ pub(super) async fn start(
         argv.push(text(arg)?);
     }
     argv.push(text(dir.as_os_str())?);
-    let failed = |action, source| LaunchError::Manager { action, unit: unit.clone(), source: Box::new(source) };
+    let failed =
+        |action, source| LaunchError::Manager { action, unit: unit.clone(), source: Box::new(source) };
     let manager = ManagerProxy::new(connection).await.map_err(|error| failed("answer for", error))?;
     // Signals are asked for before the start, so that the end of a short-lived unit is not missed.
     manager.subscribe().await.map_err(|error| failed("announce", error))?;
@@ -88,7 +89,8 @@ pub(super) async fn start(
     let answer = manager.start_transient_unit(&unit, "fail", &properties(hold_id, &argv, limits), &[]).await;
     match answer {
         Ok(_job) => {}
-        Err(zbus::Error::MethodError(name, ..)) if name.as_str() == "org.freedesktop.systemd1.UnitExists" => {}
+        Err(zbus::Error::MethodError(name, ..)) if name.as_str() == "org.freedesktop.systemd1.UnitExists" => {
+        }
         Err(error) => return Err(failed("start", error)),
     }
     let (sender, ended) = oneshot::channel();
@@ -113,7 +115,8 @@ pub(super) async fn start(
 /// Stops the unit with all that is in it, and waits until that is done. A unit that is not there is stopped.
 pub(super) async fn stop(connection: &Connection, hold_id: HoldId) -> Result<(), LaunchError> {
     let unit = unit_name(hold_id);
-    let failed = |action, source| LaunchError::Manager { action, unit: unit.clone(), source: Box::new(source) };
+    let failed =
+        |action, source| LaunchError::Manager { action, unit: unit.clone(), source: Box::new(source) };
     let manager = ManagerProxy::new(connection).await.map_err(|error| failed("answer for", error))?;
     manager.subscribe().await.map_err(|error| failed("announce", error))?;
     let mut jobs = manager.receive_job_removed().await.map_err(|error| failed("announce", error))?;

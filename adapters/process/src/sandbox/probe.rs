@@ -41,7 +41,8 @@ pub async fn probe() -> SandboxSupport {
     let Some(path) = find_bwrap() else {
         return SandboxSupport::Unusable {
             reason: "the program `bwrap` is not installed".to_owned(),
-            mend: "install the package `bubblewrap`, for instance with `sudo apt install bubblewrap`".to_owned(),
+            mend: "install the package `bubblewrap`, for instance with `sudo apt install bubblewrap`"
+                .to_owned(),
         };
     };
     match try_out(&path).await {
@@ -77,7 +78,8 @@ async fn try_out(bwrap: &Path) -> Result<String, String> {
 }
 
 async fn run(bwrap: &Path, arguments: &[String]) -> Result<Output, String> {
-    let output = Command::new(bwrap).args(arguments).env_clear().stdin(Stdio::null()).kill_on_drop(true).output();
+    let output =
+        Command::new(bwrap).args(arguments).env_clear().stdin(Stdio::null()).kill_on_drop(true).output();
     match tokio::time::timeout(PROBE_WITHIN, output).await {
         Ok(Ok(output)) => Ok(output),
         Ok(Err(error)) => Err(format!("{} cannot be started: {error}", bwrap.display())),
@@ -87,8 +89,9 @@ async fn run(bwrap: &Path, arguments: &[String]) -> Result<Output, String> {
 
 /// What to do about a `bwrap` that does not work, judged by the kernel's settings under `settings`.
 fn mend(settings: &Path) -> String {
-    let setting =
-        |name: &str| fs::read_to_string(settings.join(name)).ok().map(|text| text.trim().to_owned()).unwrap_or_default();
+    let setting = |name: &str| {
+        fs::read_to_string(settings.join(name)).ok().map(|text| text.trim().to_owned()).unwrap_or_default()
+    };
     if setting("kernel/apparmor_restrict_unprivileged_userns") == "1" {
         "this kernel lets only programs with an AppArmor profile make namespaces: add one for bwrap that grants `userns` \
          (on Ubuntu: copy /usr/share/apparmor/extra-profiles/bwrap-userns-restrict to /etc/apparmor.d and load it)"

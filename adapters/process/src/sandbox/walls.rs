@@ -29,6 +29,11 @@ const FROM_ETC: [&str; 15] = [
     "/etc/ssl",
 ];
 
+/// What of `/proc` speaks to the whole machine. Its owner is root, and root's number needs no capability to write it, in a
+/// user namespace or not.
+const READ_ONLY_OF_PROC: [&str; 7] =
+    ["/proc/acpi", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/scsi", "/proc/sys", "/proc/sysrq-trigger"];
+
 /// Folders that no wall may open or contain: the kernel's, and `/run` with its doors (`/run/user`, `/run/dbus`).
 const NEVER: [&str; 4] = ["/dev", "/proc", "/run", "/sys"];
 
@@ -111,6 +116,9 @@ impl Arguments {
             self.add(&["--ro-bind-try", path, path]);
         }
         self.add(&["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run"]);
+        for path in READ_ONLY_OF_PROC {
+            self.add(&["--ro-bind-try", path, path]);
+        }
     }
 }
 
@@ -125,7 +133,8 @@ fn check(path: &str, holds: &Path) -> Result<(), WallsError> {
     // What counts is where it leads, on both sides: a link to a door is a door.
     let real = fs::canonicalize(given).unwrap_or_else(|_| given.to_path_buf());
     let real_holds = fs::canonicalize(holds).unwrap_or_else(|_| holds.to_path_buf());
-    let opens = |what: &Path| WallsError::OpensADoor { path: path.to_owned(), opens: what.display().to_string() };
+    let opens =
+        |what: &Path| WallsError::OpensADoor { path: path.to_owned(), opens: what.display().to_string() };
     let closed: Vec<PathBuf> = NEVER.iter().map(PathBuf::from).chain([real_holds]).collect();
     for closed in &closed {
         if real.starts_with(closed) || closed.starts_with(&real) || given.starts_with(closed) {
@@ -157,7 +166,17 @@ mod tests {
 
     #[test]
     fn walls_that_would_open_a_door_are_refused() {
-        for path in ["/", "/run", "/run/user/1000", "/proc", "/dev/shm", "/sys/fs", "/tmp", "/var/lib", "/var/lib/holds/x"] {
+        for path in [
+            "/",
+            "/run",
+            "/run/user/1000",
+            "/proc",
+            "/dev/shm",
+            "/sys/fs",
+            "/tmp",
+            "/var/lib",
+            "/var/lib/holds/x",
+        ] {
             assert!(matches!(with(&[path], &[]), Err(WallsError::OpensADoor { .. })), "{path}");
             assert!(matches!(with(&[], &[path]), Err(WallsError::OpensADoor { .. })), "{path}");
         }

@@ -22,7 +22,9 @@ pub enum SpoolError {
         source: io::Error,
     },
     /// A segment of a newer version than this program knows.
-    #[error("{path} has format {found}, this program knows up to {known}; use the newer windlass that wrote it")]
+    #[error(
+        "{path} has format {found}, this program knows up to {known}; use the newer windlass that wrote it"
+    )]
     Newer {
         /// The segment.
         path: PathBuf,
@@ -99,7 +101,12 @@ impl Spool {
     }
 
     /// Reads one segment from `at` on; `at` lies before `end`.
-    fn read_segment(&self, at: SpoolCursor, end: SpoolCursor, grows: bool) -> Result<OutputBatch, SpoolError> {
+    fn read_segment(
+        &self,
+        at: SpoolCursor,
+        end: SpoolCursor,
+        grows: bool,
+    ) -> Result<OutputBatch, SpoolError> {
         let is_last = at.segment == end.segment;
         let next_segment = SpoolCursor { segment: at.segment + 1, offset: 0 };
         let lost = |records, expected_bytes: u64, found_bytes| OutputBatch {

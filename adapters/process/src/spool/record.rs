@@ -31,7 +31,9 @@ pub(super) fn encode(stream: OutputStream, at_boot_ms: u64, payload: &[u8]) -> V
         OutputStream::Stdout => 1,
         OutputStream::Stderr => 2,
     });
-    bytes.extend(u32::try_from(payload.len()).expect("a payload is at most PAYLOAD_LIMIT bytes long").to_le_bytes());
+    bytes.extend(
+        u32::try_from(payload.len()).expect("a payload is at most PAYLOAD_LIMIT bytes long").to_le_bytes(),
+    );
     bytes.extend(at_boot_ms.to_le_bytes());
     let checksum = crc32(crc32(0, &bytes), payload);
     bytes.extend(checksum.to_le_bytes());
@@ -74,9 +76,9 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Decoded<'_>> {
 /// CRC-32 (ISO 3309, reflected), continued from the checksum of what came before; 0 at the beginning.
 fn crc32(before: u32, bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = crc32_table();
-    !bytes
-        .iter()
-        .fold(!before, |register, byte| TABLE[((register ^ u32::from(*byte)) & 0xff) as usize] ^ (register >> 8))
+    !bytes.iter().fold(!before, |register, byte| {
+        TABLE[((register ^ u32::from(*byte)) & 0xff) as usize] ^ (register >> 8)
+    })
 }
 
 const fn crc32_table() -> [u32; 256] {
@@ -109,7 +111,10 @@ mod tests {
     fn a_record_comes_back_and_no_shorter_or_changed_one_does() {
         let stored = encode(OutputStream::Stderr, 77, b"hello");
         let found = decode(&stored).unwrap();
-        assert_eq!((found.stream, found.at_boot_ms, found.payload), (OutputStream::Stderr, 77, b"hello".as_slice()));
+        assert_eq!(
+            (found.stream, found.at_boot_ms, found.payload),
+            (OutputStream::Stderr, 77, b"hello".as_slice())
+        );
         assert_eq!(found.stored_bytes(), stored.len());
         for shorter in 0..stored.len() {
             assert!(decode(&stored[..shorter]).is_none(), "{shorter} bytes");

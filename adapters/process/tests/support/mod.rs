@@ -3,6 +3,7 @@
 //! Nothing here waits for time to pass. A test learns that its child has come somewhere by reading what it prints.
 
 #![expect(dead_code, reason = "each test program uses a part of it")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "these are parts of tests, but no test functions")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,40 +17,41 @@ use windlass_domain::child::{ChildLimits, ChildSpec, EndedBecause, OutputStream,
 use windlass_domain::id::{Epoch, HoldId};
 use windlass_policy::{CheckOrigin, Layer, LayerKind, Permit, Policy, RunTool};
 use windlass_process::{
-    ExitRecord, Following, Hold, HoldError, HoldOutcome, Launcher, LostTail, Progress, SpoolCursor, base_environment,
+    ExitRecord, Following, Hold, HoldError, HoldOutcome, Launcher, LostTail, Progress, SpoolCursor,
+    base_environment,
 };
 
 /// A path that any test may use: the machine's own tools.
-pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// A folder of its own for one test, with a folder of holds in it.
-pub struct Place {
-    pub dir: TempDir,
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    pub fn holds(&self) -> PathBuf {
+    pub(crate) fn holds(&self) -> PathBuf {
         self.dir.path().join("state/holds")
     }
 
-    pub fn folder(&self, hold_id: HoldId) -> PathBuf {
+    pub(crate) fn folder(&self, hold_id: HoldId) -> PathBuf {
         self.holds().join(hold_id.to_string())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// An unsandboxed shell script with limits that no healthy test meets.
-    pub fn script(&self, script: &str) -> ChildSpec {
+    pub(crate) fn script(&self, script: &str) -> ChildSpec {
         self.command(&["sh", "-c", script])
     }
 
-    pub fn command(&self, argv: &[&str]) -> ChildSpec {
+    pub(crate) fn command(&self, argv: &[&str]) -> ChildSpec {
         ChildSpec {
             argv: argv.iter().map(|word| (*word).to_owned()).collect(),
             cwd: self.dir.path().to_str().unwrap().to_owned(),
@@ -60,7 +62,7 @@ impl Place {
     }
 
     /// The same inside walls.
-    pub fn walled_script(&self, script: &str, readable: &[&Path], writable: &[&Path]) -> ChildSpec {
+    pub(crate) fn walled_script(&self, script: &str, readable: &[&Path], writable: &[&Path]) -> ChildSpec {
         let text = |paths: &[&Path]| paths.iter().map(|path| path.to_str().unwrap().to_owned()).collect();
         let mut spec = self.script(script);
         spec.cwd = writable.first().map_or("/", |path| path.to_str().unwrap()).to_owned();
@@ -69,31 +71,36 @@ impl Place {
     }
 
     /// Prepares and starts.
-    pub async fn start(&self, spec: &ChildSpec) -> Following {
+    pub(crate) async fn start(&self, spec: &ChildSpec) -> Following {
         let hold = Hold::prepare(&self.holds(), new_id(), spec).unwrap();
         attach_or_start(hold, Epoch(1), SpoolCursor::default()).await.unwrap()
     }
 
     /// Takes an existing hold up as a restarted service does.
-    pub async fn attach(&self, hold_id: HoldId, epoch: u64, from: SpoolCursor) -> Result<Following, HoldError> {
+    pub(crate) async fn attach(
+        &self,
+        hold_id: HoldId,
+        epoch: u64,
+        from: SpoolCursor,
+    ) -> Result<Following, HoldError> {
         let hold = Hold::open(&self.holds(), hold_id)?;
         Ok(hold.attach(&launcher(), Epoch(epoch), from).await?.expect("it was claimed"))
     }
 
     /// Number and start time of the holder's process, from its claim.
-    pub fn holder_pid(&self, hold_id: HoldId) -> i32 {
+    pub(crate) fn holder_pid(&self, hold_id: HoldId) -> i32 {
         let claim: serde_json::Value =
             serde_json::from_slice(&fs::read(self.folder(hold_id).join("claim")).unwrap()).unwrap();
         i32::try_from(claim["holder"]["pid"].as_i64().unwrap()).unwrap()
     }
 
-    pub fn signal_holder(&self, hold_id: HoldId, signal: &str) {
+    pub(crate) fn signal_holder(&self, hold_id: HoldId, signal: &str) {
         signal_process(self.holder_pid(hold_id), signal);
     }
 }
 
 /// An id that no other test uses, on the whole machine: what a dead holder left behind is found by it.
-pub fn new_id() -> HoldId {
+pub(crate) fn new_id() -> HoldId {
     static DRAWN: AtomicU64 = AtomicU64::new(0);
     let drawn = DRAWN.fetch_add(1, Ordering::Relaxed);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
@@ -104,16 +111,16 @@ pub fn new_id() -> HoldId {
     HoldId::from_bytes(bytes)
 }
 
-pub fn holder_program() -> PathBuf {
+pub(crate) fn holder_program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_windlass-process-test-holder"))
 }
 
-pub fn launcher() -> Launcher {
+pub(crate) fn launcher() -> Launcher {
     Launcher::Direct { program: holder_program(), args: Vec::new() }
 }
 
 /// A permit for this command line, from a policy that allows everything.
-pub fn permit(argv: &[String]) -> Permit<RunTool> {
+pub(crate) fn permit(argv: &[String]) -> Permit<RunTool> {
     let layer = Layer::parse(
         LayerKind::User,
         "test",
@@ -123,39 +130,43 @@ pub fn permit(argv: &[String]) -> Permit<RunTool> {
     policy.permit_tool(argv, CheckOrigin::User).unwrap()
 }
 
-pub async fn attach_or_start(hold: Hold, epoch: Epoch, from: SpoolCursor) -> Result<Following, HoldError> {
+pub(crate) async fn attach_or_start(
+    hold: Hold,
+    epoch: Epoch,
+    from: SpoolCursor,
+) -> Result<Following, HoldError> {
     let permit = permit(&hold.spec().argv);
     hold.attach_or_start(&permit, &launcher(), epoch, from).await
 }
 
 /// All that came out of a hold.
 #[derive(Debug)]
-pub struct Seen {
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
-    pub lost: Vec<LostTail>,
-    pub outcome: HoldOutcome,
+pub(crate) struct Seen {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) lost: Vec<LostTail>,
+    pub(crate) outcome: HoldOutcome,
 }
 
 impl Seen {
-    pub fn exit(&self) -> &ExitRecord {
+    pub(crate) fn exit(&self) -> &ExitRecord {
         match &self.outcome {
             HoldOutcome::Finished(exit) => exit,
             HoldOutcome::Lost { why } => panic!("lost: {why:?}"),
         }
     }
 
-    pub fn out(&self) -> &str {
+    pub(crate) fn out(&self) -> &str {
         std::str::from_utf8(&self.stdout).unwrap()
     }
 
-    pub fn err(&self) -> &str {
+    pub(crate) fn err(&self) -> &str {
         std::str::from_utf8(&self.stderr).unwrap()
     }
 }
 
 /// Follows to the end.
-pub async fn finish(following: &mut Following) -> Seen {
+pub(crate) async fn finish(following: &mut Following) -> Seen {
     let (mut stdout, mut stderr, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     loop {
         match following.next().await.unwrap() {
@@ -174,7 +185,7 @@ pub async fn finish(following: &mut Following) -> Seen {
 }
 
 /// Follows until what the child has printed satisfies `enough`, and gives it.
-pub async fn until(following: &mut Following, enough: impl Fn(&str) -> bool) -> String {
+pub(crate) async fn until(following: &mut Following, enough: impl Fn(&str) -> bool) -> String {
     let mut text = String::new();
     loop {
         match following.next().await.unwrap() {
@@ -192,43 +203,46 @@ pub async fn until(following: &mut Following, enough: impl Fn(&str) -> bool) -> 
 }
 
 /// Follows until the child has printed this line.
-pub async fn until_line(following: &mut Following, line: &str) -> String {
+pub(crate) async fn until_line(following: &mut Following, line: &str) -> String {
     let line = format!("{line}\n");
     until(following, |text| text.ends_with(&line)).await
 }
 
-pub async fn cancel(following: &mut Following) -> Seen {
+pub(crate) async fn cancel(following: &mut Following) -> Seen {
     following.end(EndedBecause::Cancelled).await.unwrap();
     finish(following).await
 }
 
-pub fn signal_process(pid: i32, signal: &str) {
+pub(crate) fn signal_process(pid: i32, signal: &str) {
     let status = Command::new("kill").args(["-s", signal, &pid.to_string()]).status().unwrap();
     assert!(status.success(), "kill -s {signal} {pid}");
 }
 
 /// A named pipe: a child that reads it waits until the test opens the gate.
-pub fn gate(path: &Path) {
+pub(crate) fn gate(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
 /// Lets the child that reads the gate go on. Waits until it reads.
-pub async fn open_gate(path: PathBuf) {
+pub(crate) async fn open_gate(path: PathBuf) {
     tokio::task::spawn_blocking(move || fs::write(path, "go\n").unwrap()).await.unwrap();
 }
 
 /// The numbers that the child printed as `pid <number>`.
-pub fn printed_pids(text: &str) -> Vec<i32> {
-    text.lines().filter_map(|line| line.strip_prefix("pid ")).map(|number| number.trim().parse().unwrap()).collect()
+pub(crate) fn printed_pids(text: &str) -> Vec<i32> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("pid "))
+        .map(|number| number.trim().parse().unwrap())
+        .collect()
 }
 
 /// Whether a process with this number exists and has not ended. Numbers are not given out again so soon.
-pub fn is_alive(pid: i32) -> bool {
+pub(crate) fn is_alive(pid: i32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']));
     state == Some(false)
 }
 
-pub fn lines_of(path: &Path) -> usize {
+pub(crate) fn lines_of(path: &Path) -> usize {
     fs::read_to_string(path).unwrap_or_default().lines().count()
 }
