@@ -65,6 +65,21 @@ pub(super) async fn has_manager(connection: &Connection) -> bool {
     }
 }
 
+/// The manager, after it was asked to send this connection its signals.
+async fn announcing_manager(connection: &Connection) -> zbus::Result<ManagerProxy<'_>> {
+    let manager = ManagerProxy::new(connection).await?;
+    match manager.subscribe().await {
+        Err(error) if !is(&error, "AlreadySubscribed") => Err(error),
+        Ok(()) | Err(_) => Ok(manager),
+    }
+}
+
+/// Whether the manager answered with this error of its own.
+fn is(error: &zbus::Error, wanted: &str) -> bool {
+    let zbus::Error::MethodError(name, ..) = error else { return false };
+    name.as_str().strip_prefix(MANAGER).and_then(|rest| rest.strip_prefix('.')) == Some(wanted)
+}
+
 /// Starts the holder's unit. One that is there already is as good.
 pub(super) async fn start(
     connection: &Connection,
@@ -82,9 +97,8 @@ pub(super) async fn start(
     argv.push(text(dir.as_os_str())?);
     let failed =
         |action, source| LaunchError::Manager { action, unit: unit.clone(), source: Box::new(source) };
-    let manager = ManagerProxy::new(connection).await.map_err(|error| failed("answer for", error))?;
     // Signals are asked for before the start, so that the end of a short-lived unit is not missed.
-    manager.subscribe().await.map_err(|error| failed("announce", error))?;
+    let manager = announcing_manager(connection).await.map_err(|error| failed("announce", error))?;
     let mut removed = manager.receive_unit_removed().await.map_err(|error| failed("announce", error))?;
     let answer = manager.start_transient_unit(&unit, "fail", &properties(hold_id, &argv, limits), &[]).await;
     match answer {
@@ -117,14 +131,11 @@ pub(super) async fn stop(connection: &Connection, hold_id: HoldId) -> Result<(),
     let unit = unit_name(hold_id);
     let failed =
         |action, source| LaunchError::Manager { action, unit: unit.clone(), source: Box::new(source) };
-    let manager = ManagerProxy::new(connection).await.map_err(|error| failed("answer for", error))?;
-    manager.subscribe().await.map_err(|error| failed("announce", error))?;
+    let manager = announcing_manager(connection).await.map_err(|error| failed("announce", error))?;
     let mut jobs = manager.receive_job_removed().await.map_err(|error| failed("announce", error))?;
     let job = match manager.stop_unit(&unit, "replace").await {
         Ok(job) => job,
-        Err(zbus::Error::MethodError(name, ..)) if name.as_str() == "org.freedesktop.systemd1.NoSuchUnit" => {
-            return Ok(());
-        }
+        Err(error) if is(&error, "NoSuchUnit") => return Ok(()),
         Err(error) => return Err(failed("stop", error)),
     };
     while let Some(signal) = jobs.next().await {
