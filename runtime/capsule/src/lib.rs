@@ -1,1 +1,39 @@
-//! windlass-capsule
+//! The record: an append-only log of events with a chain of hashes, the blobs that events name, and the read models that
+//! the log makes, all in one LMDB store with one writer and many readers.
+//!
+//! It is not a place for rules: what may happen to a run or an item is decided by `windlass-domain`, inside the writer's
+//! transaction. It starts no process, knows no async runtime and draws no ids.
+//!
+//! **Invariant:** one thread owns every write transaction, and log, indexes and read models change in the same one.
+//! **Invariant:** no transaction leaves this crate; reads are short closures, so none can cross an await.
+//! **Invariant:** an acknowledged durable write is on disk, synced, before its answer is given.
+//! **Invariant:** nothing here deletes or moves what it cannot read.
+
+mod blob;
+mod canonical;
+mod error;
+mod folder;
+mod keys;
+mod lock;
+mod open;
+mod page;
+mod reader;
+mod record;
+mod rows;
+mod snapshot;
+mod tables;
+mod verify;
+mod writer;
+
+pub use blob::{MAX_INLINE_BLOB_BYTES, StagedBlob};
+pub use error::{ContinuationRefusal, OpenError, Overloaded, ReadError, StageError, StoreFault, WriteError};
+pub use folder::{LastStop, last_stop};
+pub use lock::{LockText, wait_until_unlocked};
+pub use open::{Clock, Observer, create_or_open, open_read_only};
+pub use page::{ItemFilter, MAX_PAGE, Page, PageKey, RunFilter, RunPage, RunScope, RunSummary};
+pub use reader::{CapsuleStats, Reader};
+pub use record::{BadRecord, FORMAT};
+pub use rows::CapsuleHead;
+//pub use snapshot::snapshot;
+//pub use verify::{Depth, Fault, FaultKind, VerifyOptions, VerifyReport, check_read_models, verify};
+pub use writer::{Class, Op, Options, Reply, Submission, Writer, Written};

@@ -1,0 +1,201 @@
+//! The capsule's folder: which files it has, its format's sidecar, and how it was left.
+//!
+//! ```text
+//! data.mdb  lock.mdb   the store
+//! lock                 held by the writer; its text says who
+//! format.json          what is needed to read it; written last when a capsule is made
+//! clean.json           the head at the last clean stop; gone while a writer has it
+//! blobs/ab/<digest>    blobs too large for the store
+//! ```
+//!
+//! **Invariant:** a file is replaced whole: written under another name, synced, renamed, and its folder synced.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{OpenError, ReadError};
+use crate::record::FORMAT;
+use crate::rows::CapsuleHead;
+
+const FORMAT_FILE: &str = "format.json";
+const CLEAN_FILE: &str = "clean.json";
+const DATA_FILE: &str = "data.mdb";
+const BLOBS_FOLDER: &str = "blobs";
+
+/// Largest sidecar that is read, in bytes: both have a few short fields.
+const MAX_SIDECAR_BYTES: u64 = 4096;
+
+/// The smallest page that LMDB uses, in bytes. A store has at least two, and its file is whole pages.
+const PAGE_BYTES: u64 = 4096;
+
+/// How a capsule was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastStop {
+    /// There is none yet.
+    Nothing,
+    /// Its writer was closed.
+    Clean(CapsuleHead),
+    /// Its writer crashed or is still there: verify before opening.
+    Unclean,
+}
+
+/// The sidecar that says what is needed to read a capsule.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FormatSidecar {
+    /// The format of its newest records.
+    pub(crate) format: u16,
+    /// The oldest reader that can read them all.
+    pub(crate) readable_by: u16,
+}
+
+/// How a capsule was left, without opening its store: the files alone are read.
+///
+/// # Errors
+/// The folder cannot be read, or a file in it is not what it should be.
+pub fn last_stop(folder: &Path) -> Result<LastStop, OpenError> {
+    if read_format(folder)?.is_none() {
+        return Ok(LastStop::Nothing);
+    }
+    Ok(read_sidecar(folder, CLEAN_FILE)?.map_or(LastStop::Unclean, LastStop::Clean))
+}
+
+pub(crate) fn read_format(folder: &Path) -> Result<Option<FormatSidecar>, OpenError> {
+    read_sidecar(folder, FORMAT_FILE)
+}
+
+pub(crate) fn write_format(folder: &Path) -> Result<(), OpenError> {
+    write_sidecar(folder, FORMAT_FILE, &FormatSidecar { format: FORMAT, readable_by: FORMAT })
+}
+
+/// Marks a clean stop.
+pub(crate) fn write_clean(folder: &Path, head: &CapsuleHead) -> Result<(), OpenError> {
+    write_sidecar(folder, CLEAN_FILE, head)
+}
+
+/// Takes the mark of a clean stop away, for good, before anything is written.
+pub(crate) fn remove_clean(folder: &Path) -> Result<(), OpenError> {
+    let path = folder.join(CLEAN_FILE);
+    match fs::remove_file(&path) {
+        Ok(()) => sync_folder(folder).map_err(|source| io_error(folder, "synced", source)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(io_error(&path, "removed", source)),
+    }
+}
+
+/// Makes the folders of a capsule.
+pub(crate) fn make(folder: &Path) -> Result<(), OpenError> {
+    let blobs = folder.join(BLOBS_FOLDER);
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&blobs)
+        .map_err(|source| io_error(&blobs, "created", source))?;
+    sync_folder(folder).map_err(|source| io_error(folder, "synced", source))
+}
+
+/// Whether there is a store file; checks what can be told from its size.
+pub(crate) fn check_data(folder: &Path, format_known: bool) -> Result<bool, OpenError> {
+    let path = folder.join(DATA_FILE);
+    let damaged = |what: String| OpenError::Damaged { path: folder.to_owned(), what };
+    match fs::metadata(&path) {
+        Ok(found) => {
+            let bytes = found.len();
+            if format_known && (bytes < 2 * PAGE_BYTES || bytes % PAGE_BYTES != 0) {
+                return Err(damaged(format!("{DATA_FILE} was cut to {bytes} bytes")));
+            }
+            Ok(true)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound && !format_known => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(damaged(format!("{FORMAT_FILE} is there and {DATA_FILE} is not")))
+        }
+        Err(source) => Err(io_error(&path, "read", source)),
+    }
+}
+
+/// Where a blob file of this digest stands.
+pub(crate) fn blob_path(folder: &Path, digest: &str) -> PathBuf {
+    folder.join(BLOBS_FOLDER).join(&digest[..2]).join(digest)
+}
+
+/// How many blob files there are, and their bytes. Unfinished ones, whose names begin with a dot, do not count.
+pub(crate) fn count_blobs(folder: &Path) -> Result<(u64, u64), ReadError> {
+    let blobs = folder.join(BLOBS_FOLDER);
+    let (mut files, mut bytes) = (0, 0);
+    let fails = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ReadError::Io { path, source }
+    };
+    for shelf in fs::read_dir(&blobs).map_err(fails(&blobs))? {
+        let shelf = shelf.map_err(fails(&blobs))?.path();
+        for file in fs::read_dir(&shelf).map_err(fails(&shelf))? {
+            let file = file.map_err(fails(&shelf))?;
+            if !file.file_name().as_encoded_bytes().starts_with(b".") {
+                files += 1;
+                bytes += file.metadata().map_err(fails(&file.path()))?.len();
+            }
+        }
+    }
+    Ok((files, bytes))
+}
+
+/// An error of the system as what it means for a capsule.
+pub(crate) fn io_error(path: &Path, doing: &'static str, source: io::Error) -> OpenError {
+    let path = path.to_owned();
+    match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OpenError::DiskFull { path },
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path, source },
+        _ => OpenError::Io { path, doing, source },
+    }
+}
+
+/// Writes a file under its final name, whole and synced or not at all.
+pub(crate) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(temporary)?;
+    let written =
+        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(temporary, path));
+    if let Err(error) = written {
+        // The first error is the one to tell; the leftover has a name that nothing reads.
+        let _ = fs::remove_file(temporary);
+        return Err(error);
+    }
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn read_sidecar<T: for<'de> Deserialize<'de>>(folder: &Path, name: &str) -> Result<Option<T>, OpenError> {
+    let path = folder.join(name);
+    let mut text = String::new();
+    let read = File::open(&path).and_then(|file| file.take(MAX_SIDECAR_BYTES).read_to_string(&mut text));
+    match read {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(io_error(&path, "read", source)),
+    }
+    serde_json::from_str(&text).map(Some).map_err(|error| OpenError::Damaged {
+        path: folder.to_owned(),
+        what: format!("{name} cannot be read: {error}"),
+    })
+}
+
+fn write_sidecar(folder: &Path, name: &'static str, value: &impl Serialize) -> Result<(), OpenError> {
+    let path = folder.join(name);
+    let temporary = folder.join(format!("{name}.new"));
+    let mut text = serde_json::to_string(value).expect("a sidecar holds numbers and texts only");
+    text.push('\n');
+    // A leftover of a crash in the middle of the same act; only the holder of the lock comes here.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(io_error(&temporary, "removed", error));
+        }
+        _ => {}
+    }
+    replace(&path, &temporary, text.as_bytes()).map_err(|source| io_error(&path, "written", source))
+}

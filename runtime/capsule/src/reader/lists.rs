@@ -1,0 +1,111 @@
+//! Lists in pages. The page of runs merges the few index ranges that its filter covers, newest first, so that its cost
+//! follows the page and not the capsule.
+
+use std::collections::BinaryHeap;
+
+use windlass_domain::id::{Cursor, RunId};
+use windlass_domain::item::WorkItem;
+
+use super::{Reader, View};
+use crate::error::ReadError;
+use crate::keys;
+use crate::page::{ItemFilter, MAX_PAGE, Page, PageKey, RunFilter, RunPage, RunSummary};
+use crate::rows::RunRow;
+
+impl Reader {
+    /// Runs of a filter, newest first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn runs(&self, filter: &RunFilter, page: Page) -> Result<RunPage, ReadError> {
+        let limit = page.limit.min(MAX_PAGE);
+        self.read(|view| {
+            let mut newest = newest(view, filter, page.after, limit + 1)?;
+            let more = newest.len() > limit;
+            newest.truncate(limit);
+            let next = newest.last().filter(|_| more).map(|(cursor, _)| PageKey(*cursor));
+            let summary = |(_, run_id): (Cursor, RunId)| {
+                let row: RunRow = view.tables.runs.demand(view.txn, run_id.as_bytes())?;
+                Ok(RunSummary::of(&row.run, row.submitted))
+            };
+            Ok(RunPage { runs: newest.into_iter().map(summary).collect::<Result<_, ReadError>>()?, next })
+        })
+    }
+
+    /// A run as lists show it.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn run_summary(&self, run_id: RunId) -> Result<Option<RunSummary>, ReadError> {
+        self.read(|view| Ok(view.run(run_id)?.map(|row| RunSummary::of(&row.run, row.submitted))))
+    }
+
+    /// Work items of a filter, in the order of workspaces and ids. The next page begins after the last one's ids.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn items(&self, filter: &ItemFilter) -> Result<Vec<WorkItem>, ReadError> {
+        let prefix = filter.workspace_id.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+        // The key after another is the same with a zero byte behind it.
+        let after = filter.after.as_ref().map(|(workspace_id, id)| {
+            let mut key = keys::item(*workspace_id, id);
+            key.push(0);
+            key
+        });
+        let start = after.map_or_else(|| prefix.clone(), |after| after.max(prefix.clone()));
+        self.read(|view| {
+            let table = view.tables.items;
+            let mut items = Vec::new();
+            for entry in table.prefixed(view.txn, &prefix, &start)? {
+                if items.len() >= filter.limit.min(MAX_PAGE) {
+                    break;
+                }
+                let (key, bytes) = entry?;
+                let item: WorkItem = table.decode(key, bytes)?;
+                if fits(filter, &item) {
+                    items.push(item);
+                }
+            }
+            Ok(items)
+        })
+    }
+}
+
+fn fits(filter: &ItemFilter, item: &WorkItem) -> bool {
+    filter.item_type.is_none_or(|item_type| item.item_type() == item_type)
+        && filter.state.is_none_or(|state| item.state_name() == Some(state))
+        && filter.parent_id.as_ref().is_none_or(|parent| item.parent_id.as_ref() == Some(parent))
+}
+
+/// The newest entries before a place, over all ranges of the filter.
+fn newest(
+    view: &View<'_>,
+    filter: &RunFilter,
+    after: Option<PageKey>,
+    limit: usize,
+) -> Result<Vec<(Cursor, RunId)>, ReadError> {
+    let table = view.tables.run_index;
+    let before = keys::cursor(after.map_or(Cursor(u64::MAX), |key| key.0));
+    let mut ranges = Vec::new();
+    let mut heap = BinaryHeap::new();
+    for range in keys::index_ranges(filter) {
+        let end = [range.as_slice(), &before].concat();
+        ranges.push(table.backwards(view.txn, &range, &end)?);
+    }
+    let step = |range: Option<Result<(&[u8], &[u8]), ReadError>>| {
+        let Some((key, value)) = range.transpose()? else { return Ok(None) };
+        let place: [u8; 8] = table.width(key, &key[key.len().saturating_sub(8)..])?;
+        let run_id = RunId::from_bytes(table.width(key, value)?);
+        Ok::<_, ReadError>(Some((Cursor(u64::from_be_bytes(place)), run_id)))
+    };
+    for (number, range) in ranges.iter_mut().enumerate() {
+        heap.extend(step(range.next())?.map(|(cursor, run_id)| (cursor, run_id, number)));
+    }
+    let mut newest = Vec::with_capacity(limit);
+    while newest.len() < limit {
+        let Some((cursor, run_id, number)) = heap.pop() else { break };
+        newest.push((cursor, run_id));
+        heap.extend(step(ranges[number].next())?.map(|(cursor, run_id)| (cursor, run_id, number)));
+    }
+    Ok(newest)
+}

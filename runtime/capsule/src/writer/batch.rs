@@ -1,0 +1,228 @@
+//! One write transaction: entries are drafted against what it sees, then written into it, and all commit together.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use windlass_domain::digest::Digest;
+use windlass_domain::event::{Event, Stream};
+use windlass_domain::id::RunId;
+use windlass_domain::run::RunState;
+use windlass_domain::time::Timestamp;
+
+use super::draft::{Draft, Plan};
+use super::{Op, Written};
+use crate::canonical;
+use crate::error::{FaultClass, ReadError, StoreFault, WriteError};
+use crate::keys;
+use crate::reader::{Inner, View};
+use crate::record::{self, TooLarge};
+use crate::rows::{CapsuleHead, Link, LinkHead, RunRow, StreamHead};
+use crate::tables::{HEAD_KEY, WriteTxn};
+
+/// Most decoded runs that are kept between transactions: far more than can make progress at once.
+const MAX_CACHED_RUNS: usize = 4096;
+
+/// Decoded rows of runs that are being written, so that an event does not decode its run anew.
+///
+/// **Invariant:** between transactions every row equals the stored one.
+#[derive(Default)]
+pub(super) struct RunCache {
+    rows: HashMap<RunId, RunRow>,
+    changed: BTreeSet<RunId>,
+}
+
+impl RunCache {
+    pub(super) fn get(&self, run_id: RunId) -> Option<&RunRow> {
+        self.rows.get(&run_id)
+    }
+
+    fn set(&mut self, row: RunRow) {
+        self.changed.insert(row.run.run_id);
+        self.rows.insert(row.run.run_id, row);
+    }
+
+    /// After an abort: what the transaction changed is not what is stored.
+    pub(super) fn forget_changed(&mut self) {
+        for run_id in std::mem::take(&mut self.changed) {
+            self.rows.remove(&run_id);
+        }
+    }
+
+    /// After a commit: nothing more is written to a run that has ended.
+    pub(super) fn forget_ended(&mut self) {
+        for run_id in std::mem::take(&mut self.changed) {
+            if self.rows.get(&run_id).is_some_and(|row| matches!(row.run.state, RunState::Ended(_))) {
+                self.rows.remove(&run_id);
+            }
+        }
+        if self.rows.len() > MAX_CACHED_RUNS {
+            self.rows.clear();
+        }
+    }
+}
+
+/// Why a whole transaction came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BatchFault {
+    #[error("the transaction cannot be written")]
+    Write(#[from] ReadError),
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    #[error("the transaction cannot be committed: {0}")]
+    Commit(StoreFault),
+}
+
+impl BatchFault {
+    /// What it means; none when an entry, not the store, is at fault.
+    pub(super) fn class(&self) -> Option<FaultClass> {
+        match self {
+            Self::Commit(fault) | Self::Write(ReadError::Store(fault)) => Some(fault.class()),
+            Self::Write(_) => Some(FaultClass::Other),
+            Self::TooLarge(_) => None,
+        }
+    }
+}
+
+/// An open transaction.
+pub(super) struct Batch<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) txn: WriteTxn<'a>,
+    pub(super) at: Timestamp,
+    pub(super) head: CapsuleHead,
+    pub(super) runs: &'a mut RunCache,
+    /// The streams that were changed, by key.
+    heads: BTreeMap<Vec<u8>, (Stream, StreamHead)>,
+    events: Vec<Event>,
+}
+
+/// An event that is ready to be put.
+struct Sealed {
+    event: Event,
+    stream_key: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn begin(
+        inner: &'a Inner,
+        head: CapsuleHead,
+        at: Timestamp,
+        runs: &'a mut RunCache,
+    ) -> Result<Self, BatchFault> {
+        let txn = inner.store.write_txn().map_err(ReadError::from)?;
+        Ok(Self { inner, txn, at, head, runs, heads: BTreeMap::new(), events: Vec::new() })
+    }
+
+    pub(super) fn view(&self) -> View<'_> {
+        View { txn: &self.txn, tables: &self.inner.tables, folder: &self.inner.folder }
+    }
+
+    pub(super) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Drafts one entry and writes it. The inner error is a refusal, which changed nothing.
+    pub(super) fn entry(&mut self, op: Op) -> Result<Result<Written, WriteError>, BatchFault> {
+        let planned = Draft::of(self, op).and_then(|(written, plan)| Ok((written, self.seal(&plan)?, plan)));
+        match planned {
+            Err(refusal) => Ok(Err(refusal)),
+            Ok((written, sealed, plan)) => {
+                self.write(sealed, plan)?;
+                Ok(Ok(written))
+            }
+        }
+    }
+
+    /// Gives the drafted events their places and hashes, and checks that they can be stored.
+    fn seal(&self, plan: &Plan) -> Result<Vec<Sealed>, WriteError> {
+        let mut cursor = self.head.cursor;
+        let mut heads: BTreeMap<Vec<u8>, StreamHead> = BTreeMap::new();
+        let mut sealed = Vec::with_capacity(plan.events.len());
+        for drafted in &plan.events {
+            let stream_key = keys::stream(&drafted.stream);
+            let before = match heads.get(&stream_key) {
+                Some(head) => *head,
+                None => self.stream_head(&stream_key)?,
+            };
+            cursor = cursor.next();
+            let mut event = Event {
+                cursor,
+                seq: before.seq.next(),
+                at: self.at,
+                stream: drafted.stream.clone(),
+                attempt: drafted.attempt,
+                data: drafted.data.clone(),
+                prev_hash: before.hash,
+                hash: Digest::ZERO,
+            };
+            event.hash = canonical::event_hash(&event);
+            heads.insert(stream_key.clone(), StreamHead { seq: event.seq, hash: event.hash });
+            let bytes =
+                record::encode(&event).map_err(|error| WriteError::TooLarge { bytes: error.bytes })?;
+            sealed.push(Sealed { event, stream_key, bytes });
+        }
+        Ok(sealed)
+    }
+
+    fn stream_head(&self, stream_key: &[u8]) -> Result<StreamHead, ReadError> {
+        match self.heads.get(stream_key) {
+            Some((_, head)) => Ok(*head),
+            None => Ok(self.inner.tables.heads.read(&self.txn, stream_key)?.unwrap_or(StreamHead::EMPTY)),
+        }
+    }
+
+    fn write(&mut self, sealed: Vec<Sealed>, plan: Plan) -> Result<(), BatchFault> {
+        let tables = self.inner.tables;
+        for (digest, bytes) in plan.blobs {
+            tables.blobs.put(&mut self.txn, digest.as_bytes(), &bytes)?;
+        }
+        for Sealed { event, stream_key, bytes } in sealed {
+            let cursor = keys::cursor(event.cursor);
+            tables.events.append(&mut self.txn, &cursor, &bytes)?;
+            tables.streams.put(&mut self.txn, &keys::stream_event(&stream_key, event.seq), &cursor)?;
+            self.head.cursor = event.cursor;
+            self.project(&event)?;
+            let head = StreamHead { seq: event.seq, hash: event.hash };
+            self.heads.insert(stream_key, (event.stream.clone(), head));
+            self.events.push(event);
+        }
+        for item in plan.items.values() {
+            let key = keys::item(item.workspace_id, &item.id);
+            tables.items.put(&mut self.txn, &key, &record::encode(item)?)?;
+        }
+        for (_, drafted) in plan.runs {
+            if drafted.changed {
+                self.place_run(&drafted)?;
+                self.runs.set(drafted.row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is written once a transaction, adds the link, and commits. Without events nothing is written.
+    pub(super) fn commit(mut self) -> Result<(CapsuleHead, Vec<Event>), BatchFault> {
+        if self.events.is_empty() {
+            self.txn.abort();
+            return Ok((self.head, self.events));
+        }
+        let tables = self.inner.tables;
+        for run_id in &self.runs.changed {
+            let row = self.runs.rows.get(run_id).expect("a changed row is cached");
+            tables.runs.put(&mut self.txn, run_id.as_bytes(), &record::encode(row)?)?;
+        }
+        for (key, (_, head)) in &self.heads {
+            tables.heads.put(&mut self.txn, key, &record::encode(head)?)?;
+        }
+        let heads = self.heads.into_values();
+        let link = Link {
+            prev: self.head.hash,
+            seq: self.head.link_seq + 1,
+            heads: heads.map(|(stream, head)| LinkHead { stream, seq: head.seq, hash: head.hash }).collect(),
+        };
+        tables.links.append(&mut self.txn, &keys::link(link.seq), &record::encode(&link)?)?;
+        self.head.link_seq = link.seq;
+        self.head.hash = link.hash();
+        tables.meta.put(&mut self.txn, HEAD_KEY, &record::encode(&self.head)?)?;
+        self.txn.commit().map_err(|error| BatchFault::Commit(StoreFault::from(error)))?;
+        Ok((self.head, self.events))
+    }
+}

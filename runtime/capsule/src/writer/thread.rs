@@ -1,0 +1,217 @@
+//! The writer's thread: gathers entries, has them committed together, answers them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use super::batch::{Batch, BatchFault, RunCache};
+use super::{Answer, Class, End, Entry, Message, Op, Shared, Written};
+use crate::error::{FaultClass, WriteError};
+use crate::folder;
+use crate::lock::Lock;
+use crate::open::{Clock, Observer};
+use crate::reader::Reader;
+use crate::rows::CapsuleHead;
+
+/// Most entries of one transaction: what one sync makes durable. More would delay the answers without saving syncs.
+const MAX_BATCH_ENTRIES: usize = 256;
+
+/// Most payload of one transaction, in bytes, by estimate; keeps a commit short.
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
+
+/// How long streamed entries alone wait for company: what a watcher does not notice.
+const STREAMED_WAIT: Duration = Duration::from_millis(50);
+
+/// How many transactions between two looks for readers that died. Their snapshots would keep old pages from reuse.
+const CLEAR_READERS_EVERY: u64 = 256;
+
+pub(super) struct Loop {
+    pub(super) queue: Receiver<Message>,
+    pub(super) reader: Reader,
+    pub(super) shared: Arc<Shared>,
+    pub(super) head: CapsuleHead,
+    pub(super) map_bytes: usize,
+    pub(super) clock: Clock,
+    pub(super) observer: Observer,
+    pub(super) runs: RunCache,
+    /// Held as long as the thread may write.
+    pub(super) _lock: Lock,
+}
+
+/// What was gathered for one transaction.
+#[derive(Default)]
+struct Gathered {
+    entries: Vec<Entry>,
+    pings: Vec<Box<dyn FnOnce() + Send>>,
+    bytes: usize,
+    durable: bool,
+    ends: Option<Ending>,
+}
+
+#[derive(Clone, Copy)]
+enum Ending {
+    /// Somebody closed the writer.
+    Closed,
+    /// Nobody is left who could write.
+    Abandoned,
+}
+
+impl Loop {
+    pub(super) fn run(mut self) {
+        let end = loop {
+            let gathered = self.gather();
+            if let Err(why) = self.commit(gathered.entries) {
+                break End::Fatal(why);
+            }
+            self.shared.beats.fetch_add(1, Ordering::Relaxed);
+            for ping in gathered.pings {
+                ping();
+            }
+            match gathered.ends {
+                None => {}
+                Some(Ending::Abandoned) => break End::Closed,
+                Some(Ending::Closed) => match folder::write_clean(self.reader.folder(), &self.head) {
+                    Ok(()) => break End::Closed,
+                    Err(error) => break End::Fatal(format!("the clean stop cannot be marked: {error}")),
+                },
+            }
+        };
+        if let End::Fatal(why) = &end {
+            tracing::error!(%why, "the capsule's writer ends");
+        }
+        // Set before the queue is dropped: what still waits is answered with it.
+        let _ = self.shared.end.set(end);
+    }
+
+    /// Waits for one entry and takes what waits behind it. Streamed entries alone wait a little for company.
+    fn gather(&self) -> Gathered {
+        let mut gathered = Gathered::default();
+        match self.queue.recv() {
+            Ok(message) => gathered.take(message),
+            Err(_) => gathered.ends = Some(Ending::Abandoned),
+        }
+        let until = Instant::now() + STREAMED_WAIT;
+        while !gathered.is_full() {
+            match self.queue.try_recv() {
+                Ok(message) => gathered.take(message),
+                Err(TryRecvError::Disconnected) => gathered.ends = Some(Ending::Abandoned),
+                Err(TryRecvError::Empty) if gathered.is_urgent() => break,
+                Err(TryRecvError::Empty) => {
+                    match self.queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                        Ok(message) => gathered.take(message),
+                        Err(RecvTimeoutError::Timeout) => break,
+                        Err(RecvTimeoutError::Disconnected) => gathered.ends = Some(Ending::Abandoned),
+                    }
+                }
+            }
+        }
+        gathered
+    }
+
+    /// Commits the entries in one transaction and answers them all. An error ends the writer.
+    fn commit(&mut self, entries: Vec<Entry>) -> Result<(), String> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let (ops, answers): (Vec<Op>, Vec<Answer>) =
+            entries.into_iter().map(|entry| (entry.op, entry.answer)).unzip();
+        match self.transact(ops) {
+            Ok(results) => {
+                for (answer, result) in answers.into_iter().zip(results) {
+                    answer.give(result);
+                }
+                Ok(())
+            }
+            Err(fault) => {
+                self.runs.forget_changed();
+                let why = fault.to_string();
+                let refuse: fn(usize) -> WriteError = match fault.class() {
+                    Some(FaultClass::MapFull) => |map_bytes| WriteError::MapFull { map_bytes },
+                    Some(FaultClass::DiskFull) => |_| WriteError::DiskFull,
+                    Some(FaultClass::Other) => {
+                        // Set before the answers are dropped, which gives it to them.
+                        let _ = self.shared.end.set(End::Fatal(why.clone()));
+                        return Err(why);
+                    }
+                    None => {
+                        let BatchFault::TooLarge(too_large) = fault else { return Err(why) };
+                        for answer in answers {
+                            answer.give(Err(WriteError::TooLarge { bytes: too_large.bytes }));
+                        }
+                        return Ok(());
+                    }
+                };
+                for answer in answers {
+                    answer.give(Err(refuse(self.map_bytes)));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn transact(&mut self, ops: Vec<Op>) -> Result<Vec<Result<Written, WriteError>>, BatchFault> {
+        let store = &self.reader.inner().store;
+        let mut batch = Batch::begin(self.reader.inner(), self.head, (self.clock)(), &mut self.runs)?;
+        let mut outcomes = Vec::with_capacity(ops.len());
+        for op in ops {
+            let before = batch.events().len();
+            let outcome = batch.entry(op)?;
+            outcomes.push((outcome, batch.events().len() - before));
+        }
+        let (head, mut events) = batch.commit()?;
+        self.runs.forget_ended();
+        if head.link_seq != self.head.link_seq && head.link_seq.is_multiple_of(CLEAR_READERS_EVERY) {
+            // Readers that died are only a nuisance; those that could not be cleared are tried again.
+            let _ = store.clear_stale_readers();
+        }
+        self.head = head;
+        if !events.is_empty() {
+            (self.observer)(head.cursor, &events);
+        }
+        let results = outcomes.into_iter().map(|(outcome, count)| {
+            let own = events.drain(..count).collect();
+            outcome.map(|written| written.with_events(own))
+        });
+        Ok(results.collect())
+    }
+}
+
+impl Gathered {
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Write(entry) => {
+                self.bytes += weight(&entry.op);
+                self.durable |= entry.class == Class::Durable;
+                self.entries.push(entry);
+            }
+            Message::Ping(ping) => self.pings.push(ping),
+            Message::Close => self.ends = Some(Ending::Closed),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.ends.is_some() || self.entries.len() >= MAX_BATCH_ENTRIES || self.bytes >= MAX_BATCH_BYTES
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.durable || !self.pings.is_empty()
+    }
+}
+
+/// About how many bytes an entry adds to the store.
+fn weight(op: &Op) -> usize {
+    /// What an event with its index entries takes, roughly.
+    const EVENT_BYTES: usize = 512;
+    match op {
+        Op::Run { commands, blobs, .. } => {
+            let inline: usize = blobs.iter().filter_map(|blob| blob.inline()).map(<[u8]>::len).sum();
+            inline + commands.len() * EVENT_BYTES
+        }
+        Op::RegisterWorkspace(_)
+        | Op::CreateItem(_)
+        | Op::Item { .. }
+        | Op::AnswerContext { .. }
+        | Op::Submit(_) => 4 * EVENT_BYTES,
+    }
+}

@@ -1,0 +1,4 @@
+//! The capsule from outside: real folders, real threads, real processes.
+
+mod support;
+mod writing;
