@@ -5,6 +5,7 @@ mod lists;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use windlass_domain::admission::Deduped;
 use windlass_domain::artifact::{Artifact, ArtifactPath};
 use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::digest::Digest;
@@ -21,7 +22,7 @@ use crate::error::{ReadError, StageError};
 use crate::folder;
 use crate::keys;
 use crate::page::MAX_PAGE;
-use crate::rows::{CapsuleHead, RunRow};
+use crate::rows::{CapsuleHead, RunRow, StreamHead};
 use crate::tables::{HEAD_KEY, ReadTxn, Store, Tables};
 
 /// A way to read the capsule. Cheap to clone; every thread may have one.
@@ -224,6 +225,25 @@ impl Reader {
                 })
                 .collect()
         })
+    }
+
+    /// The place of a stream's newest event; 0 before the first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn last_seq(&self, stream: &Stream) -> Result<Seq, ReadError> {
+        self.read(|view| {
+            let head: Option<StreamHead> = view.tables.heads.read(view.txn, &keys::stream(stream))?;
+            Ok(head.unwrap_or(StreamHead::EMPTY).seq)
+        })
+    }
+
+    /// What a dedupe key was used for.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn deduped(&self, key: &str) -> Result<Option<Deduped>, ReadError> {
+        self.read(|view| view.tables.dedupe.read(view.txn, &keys::text(key)))
     }
 
     /// Events of the whole capsule after a place, at most `limit` and never more than [`MAX_PAGE`].

@@ -124,6 +124,8 @@ pub struct Submission {
     pub hold: Option<String>,
     /// The item's version that the caller judged.
     pub expected_item_version: Option<u64>,
+    /// The merged policy as JSON, kept under `admission.policy_digest`. Later attempts stay within it.
+    pub policy: StagedBlob,
 }
 
 /// What a write came to. `events` are those that it committed, in their order.
@@ -225,6 +227,16 @@ impl Shared {
     }
 }
 
+/// Sets the end of a writer whose thread panicked, so that nobody waits for it.
+struct EndIsTold(Arc<Shared>);
+
+impl Drop for EndIsTold {
+    fn drop(&mut self) {
+        // Set already when the thread ended in order.
+        let _ = self.0.end.set(End::Fatal("its thread panicked".to_owned()));
+    }
+}
+
 enum Message {
     Write(Entry),
     Ping(Box<dyn FnOnce() + Send>),
@@ -296,7 +308,10 @@ impl Writer {
             runs: batch::RunCache::default(),
             _lock: lock,
         };
-        let thread = std::thread::Builder::new().name("capsule-writer".to_owned()).spawn(|| loop_of.run())?;
+        let thread = std::thread::Builder::new().name("capsule-writer".to_owned()).spawn(|| {
+            let _told = EndIsTold(Arc::clone(&loop_of.shared));
+            loop_of.run();
+        })?;
         let handle = Handle {
             entrance: Some(entrance),
             thread: Mutex::new(Some(thread)),
@@ -355,6 +370,13 @@ impl Writer {
     #[must_use]
     pub fn ended(&self) -> Option<WriteError> {
         self.handle.shared.end.get().map(|_| self.handle.shared.refusal())
+    }
+
+    /// Waits on this thread until the writer has ended, and says why.
+    #[must_use]
+    pub fn wait_until_ended(&self) -> WriteError {
+        self.handle.shared.end.wait();
+        self.handle.shared.refusal()
     }
 
     /// Makes bytes ready; see [`Reader::stage`].

@@ -18,7 +18,11 @@ impl Draft<'_> {
             return Ok(Written::Submitted { run_id, new: false, events: Vec::new() });
         }
         let item = self.prepare_item(&submission)?;
-        let Submission { run_id, request, admission, .. } = submission;
+        let Submission { run_id, request, admission, policy, .. } = submission;
+        if policy.digest() != admission.policy_digest {
+            return Err(WriteError::BlobMissing { digest: admission.policy_digest, bytes: policy.bytes() });
+        }
+        self.plan.blobs.extend(policy.into_inline());
         let active = self.active(request.workspace_id, &request.work_item_id, request.kind)?;
         let facts = Facts { item: &item, active, deduped: None };
         let events = match admission::admit(&request, &admission, facts)? {
