@@ -22,6 +22,21 @@ pub(crate) fn stream(stream: &Stream) -> Vec<u8> {
     }
 }
 
+/// The stream that a key is of; none for bytes that are no such key.
+pub(crate) fn stream_of(key: &[u8]) -> Option<Stream> {
+    let (letter, ids) = key.split_first()?;
+    let (first, rest) = ids.split_first_chunk::<16>()?;
+    match (letter, rest) {
+        (b'r', []) => Some(Stream::Run { run_id: RunId::from_bytes(*first) }),
+        (b'w', []) => Some(Stream::Workspace { workspace_id: WorkspaceId::from_bytes(*first) }),
+        (b'i', [id @ .., 0]) => {
+            let work_item_id = ItemId::new(std::str::from_utf8(id).ok()?).ok()?;
+            Some(Stream::Item { workspace_id: WorkspaceId::from_bytes(*first), work_item_id })
+        }
+        _ => None,
+    }
+}
+
 /// The key of an event in the table of streams.
 pub(crate) fn stream_event(stream_key: &[u8], seq: Seq) -> Vec<u8> {
     pieces(&[stream_key, &seq.0.to_be_bytes()])

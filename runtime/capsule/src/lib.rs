@@ -34,6 +34,8 @@ pub use page::{ItemFilter, MAX_PAGE, Page, PageKey, RunFilter, RunPage, RunScope
 pub use reader::{CapsuleStats, Reader};
 pub use record::{BadRecord, FORMAT};
 pub use rows::CapsuleHead;
-//pub use snapshot::snapshot;
-//pub use verify::{Depth, Fault, FaultKind, VerifyOptions, VerifyReport, check_read_models, verify};
+pub use snapshot::snapshot;
+pub use verify::{
+    Depth, Fault, FaultKind, VerifyMark, VerifyOptions, VerifyReport, check_read_models, verify,
+};
 pub use writer::{Class, Op, Options, Reply, Submission, Writer, Written};

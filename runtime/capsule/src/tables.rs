@@ -13,6 +13,9 @@ pub(crate) type Store = Env<WithoutTls>;
 pub(crate) type ReadTxn<'a> = RoTxn<'a>;
 pub(crate) type WriteTxn<'a> = RwTxn<'a>;
 
+/// A key and a value of a table, as iteration gives them.
+pub(crate) type Entry<'txn> = Result<(&'txn [u8], &'txn [u8]), ReadError>;
+
 /// One table: bytes to bytes, in the order of the keys' bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Table {
@@ -101,27 +104,6 @@ impl Tables {
         }
     }
 
-    /// Every table, in a fixed order.
-    pub(crate) const fn all(&self) -> [Table; NAMES.len()] {
-        [
-            self.events,
-            self.streams,
-            self.heads,
-            self.links,
-            self.meta,
-            self.workspaces,
-            self.common_dirs,
-            self.items,
-            self.runs,
-            self.run_index,
-            self.active,
-            self.dedupe,
-            self.continued,
-            self.artifacts,
-            self.blobs,
-        ]
-    }
-
     /// Opens the tables, making those that are missing.
     pub(crate) fn create(store: &Store) -> Result<Self, heed::Error> {
         let txn = store.write_txn()?;
@@ -207,8 +189,7 @@ impl Table {
         &self,
         txn: &'txn ReadTxn<'_>,
         start: &[u8],
-    ) -> Result<impl Iterator<Item = Result<(&'txn [u8], &'txn [u8]), ReadError>> + use<'txn>, ReadError>
-    {
+    ) -> Result<impl Iterator<Item = Entry<'txn>> + use<'txn>, ReadError> {
         // LMDB takes no empty key; every key comes after it.
         let start = if start.is_empty() { Bound::Unbounded } else { Bound::Included(start) };
         let range = (start, Bound::Unbounded);
@@ -221,8 +202,7 @@ impl Table {
         txn: &'txn ReadTxn<'_>,
         prefix: &[u8],
         start: &[u8],
-    ) -> Result<impl Iterator<Item = Result<(&'txn [u8], &'txn [u8]), ReadError>> + use<'txn>, ReadError>
-    {
+    ) -> Result<impl Iterator<Item = Entry<'txn>> + use<'txn>, ReadError> {
         let prefix = prefix.to_vec();
         Ok(self.from(txn, start)?.take_while(move |entry| match entry {
             Ok((key, _)) => key.starts_with(&prefix),
@@ -236,8 +216,7 @@ impl Table {
         txn: &'txn ReadTxn<'_>,
         start: &[u8],
         end: &[u8],
-    ) -> Result<impl Iterator<Item = Result<(&'txn [u8], &'txn [u8]), ReadError>> + use<'txn>, ReadError>
-    {
+    ) -> Result<impl Iterator<Item = Entry<'txn>> + use<'txn>, ReadError> {
         let range = (Bound::Included(start), Bound::Excluded(end));
         Ok(self.database.rev_range(txn, &range)?.map(|entry| entry.map_err(ReadError::from)))
     }

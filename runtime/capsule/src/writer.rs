@@ -37,6 +37,8 @@ use crate::open::{Clock, Observer};
 use crate::reader::Reader;
 use crate::rows::CapsuleHead;
 
+pub(crate) use runs::named_blob;
+
 /// How a capsule is opened for writing.
 pub struct Options {
     /// The largest size of the store, in bytes; reserved as address space at once and used as needed. Rounded up to

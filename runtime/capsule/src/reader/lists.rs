@@ -11,6 +11,7 @@ use crate::error::ReadError;
 use crate::keys;
 use crate::page::{ItemFilter, MAX_PAGE, Page, PageKey, RunFilter, RunPage, RunSummary};
 use crate::rows::RunRow;
+use crate::tables::Entry;
 
 impl Reader {
     /// Runs of a filter, newest first.
@@ -92,7 +93,7 @@ fn newest(
         let end = [range.as_slice(), &before].concat();
         ranges.push(table.backwards(view.txn, &range, &end)?);
     }
-    let step = |range: Option<Result<(&[u8], &[u8]), ReadError>>| {
+    let step = |range: Option<Entry<'_>>| {
         let Some((key, value)) = range.transpose()? else { return Ok(None) };
         let place: [u8; 8] = table.width(key, &key[key.len().saturating_sub(8)..])?;
         let run_id = RunId::from_bytes(table.width(key, value)?);

@@ -4,11 +4,11 @@ use windlass_domain::admission::hold_for;
 use windlass_domain::digest::Digest;
 use windlass_domain::event::EventData;
 use windlass_domain::id::RunId;
-use windlass_domain::item::ItemCommand;
+use windlass_domain::item::{ItemCommand, ItemEvent};
+use windlass_domain::run;
 use windlass_domain::run::command::RunCommand;
 use windlass_domain::run::event::RunEvent;
 use windlass_domain::run::step::StepResult;
-use windlass_domain::run::{self};
 
 use super::Written;
 use super::draft::Draft;
@@ -56,16 +56,16 @@ impl Draft<'_> {
     /// Every blob that a drafted event names must be stored, with the size that the event states; those that came with
     /// the entry are kept.
     fn take_blobs(&mut self, blobs: Vec<StagedBlob>) -> Result<(), WriteError> {
-        let named: Vec<(Digest, u64)> =
-            self.plan.events.iter().filter_map(|event| named_blob(&event.data)).collect();
+        let named: Vec<_> = self.plan.events.iter().filter_map(|event| named_blob(&event.data)).collect();
+        let view = self.view();
         for (digest, bytes) in &named {
             let staged = blobs.iter().find(|blob| blob.digest() == *digest && blob.inline().is_some());
             let stored = match staged {
                 Some(staged) => Some(staged.bytes()),
-                None => blob::size(self.view().folder, self.view().tables, self.view().txn, *digest)?,
+                None => blob::size(view.folder, view.tables, view.txn, *digest)?,
             };
-            if stored != Some(*bytes) {
-                return Err(WriteError::BlobMissing { digest: *digest, bytes: *bytes });
+            if stored.is_none() || bytes.is_some_and(|bytes| stored != Some(bytes)) {
+                return Err(WriteError::BlobMissing { digest: *digest, bytes: bytes.unwrap_or(0) });
             }
         }
         let kept = blobs.into_iter().filter(|blob| named.iter().any(|(digest, _)| *digest == blob.digest()));
@@ -74,13 +74,15 @@ impl Draft<'_> {
     }
 }
 
-/// The blob that an event of a run names, with its size.
-pub(crate) fn named_blob(event: &EventData) -> Option<(Digest, u64)> {
+/// The blob that an event names, with its size where the event states it.
+pub(crate) fn named_blob(event: &EventData) -> Option<(Digest, Option<u64>)> {
     match event {
         EventData::Run(RunEvent::StepFinished { result: StepResult::Stored { digest, bytes }, .. }) => {
-            Some((*digest, *bytes))
+            Some((*digest, Some(*bytes)))
         }
-        EventData::Run(RunEvent::ArtifactStored(artifact)) => Some((artifact.digest, artifact.bytes)),
-        _ => None,
+        EventData::Run(RunEvent::ArtifactStored(artifact)) => Some((artifact.digest, Some(artifact.bytes))),
+        EventData::Item(ItemEvent::ContextAnswered { digest, .. }) => Some((*digest, None)),
+        EventData::Item(ItemEvent::Created { item }) => item.context.map(|digest| (digest, None)),
+        EventData::Run(_) | EventData::Item(_) | EventData::Workspace(_) => None,
     }
 }
