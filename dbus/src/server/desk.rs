@@ -1,0 +1,161 @@
+//! What every object of the service needs to translate a call into `Control` and its answer back.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use windlass_contract::request::{Caller, CancelRun, GetArtifact, ReadEvents, RunRef};
+use windlass_contract::view::ArtifactBytes;
+use windlass_contract::{Control, ErrorCode, Fault};
+use windlass_domain::id::{RunId, Seq};
+use zbus::Connection;
+use zbus::message::Header;
+
+use super::activity::{Call, Meter};
+use super::caller::Callers;
+use super::registry::Registry;
+use crate::convert::{Received, Sent, to_fields, to_json, weight};
+use crate::fault::Refused;
+
+/// Most bytes of events in one answer, as far as one event allows. The bus moves about 50 MiB a second, so that a longer page
+/// would hold up every other call.
+const MAX_PAGE_BYTES: usize = 1024 * 1024;
+
+/// Most bytes of a JSON artifact that is given as native values; a larger one is taken as a file descriptor.
+const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
+
+/// What every object needs.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    /// Who does the work.
+    pub(crate) control: Arc<dyn Control>,
+    /// Who calls.
+    pub(crate) callers: Arc<Callers>,
+    /// How busy we are.
+    pub(crate) meter: Meter,
+    /// What is shown and who listens.
+    pub(crate) registry: Registry,
+}
+
+impl Desk {
+    /// Counts a call until the guard is dropped.
+    pub(crate) fn begin(&self) -> Result<Call, Refused> {
+        Ok(self.meter.call()?)
+    }
+
+    /// Who sent this call; takes what is about the caller out of its options.
+    pub(crate) async fn caller(
+        &self,
+        connection: &Connection,
+        call: &Header<'_>,
+        options: &mut Received,
+    ) -> Result<Caller, Refused> {
+        Ok(self.callers.identify(connection, call, options).await?)
+    }
+
+    /// Shows a run.
+    pub(crate) async fn show_run(&self, run_id: RunId) -> Result<Sent, Refused> {
+        answer(&self.control.show_run(RunRef { run_id }).await?)
+    }
+
+    /// Asks a run to stop.
+    pub(crate) async fn cancel_run(
+        &self,
+        connection: &Connection,
+        call: &Header<'_>,
+        run_id: RunId,
+        mut options: Received,
+    ) -> Result<Sent, Refused> {
+        let caller = self.caller(connection, call, &mut options).await?;
+        let request: CancelRun = request([("run_id", run_id.to_string().into())], options)?;
+        answer(&self.control.cancel_run(caller, request).await?)
+    }
+
+    /// Reads a page of a run's events, no longer than the bus carries well.
+    pub(crate) async fn read_events(
+        &self,
+        run_id: RunId,
+        from: u64,
+        limit: u32,
+    ) -> Result<(Vec<Sent>, bool), Refused> {
+        let page = self.control.read_events(ReadEvents { run_id, from: Seq(from), limit }).await?;
+        let mut events = Vec::with_capacity(page.events.len());
+        let mut bytes = 0;
+        for event in &page.events {
+            let fields = to_fields(event)?;
+            bytes += fields.values().map(weight).sum::<usize>();
+            if bytes > MAX_PAGE_BYTES && !events.is_empty() {
+                return Ok((events, true));
+            }
+            events.push(fields);
+        }
+        Ok((events, page.more))
+    }
+
+    /// Reads an artifact.
+    pub(crate) async fn get_artifact(&self, uri: String) -> Result<ArtifactBytes, Refused> {
+        Ok(self.control.get_artifact(GetArtifact { uri }).await?)
+    }
+
+    /// Reads an artifact that is a JSON object, as native values.
+    pub(crate) async fn read_document(&self, uri: String) -> Result<Sent, Refused> {
+        let artifact = self.get_artifact(uri).await?;
+        let refuse = |why: String| {
+            Fault::new(ErrorCode::BadRequest, why)
+                .hint("take its bytes instead: windlass capsule get URI, or GetArtifact")
+        };
+        if artifact.bytes.len() > MAX_DOCUMENT_BYTES {
+            return Err(refuse(format!("the artifact is larger than {MAX_DOCUMENT_BYTES} bytes")).into());
+        }
+        let document: Value = serde_json::from_slice(&artifact.bytes)
+            .map_err(|_| refuse(format!("the artifact is {}, not a JSON document", artifact.media_type)))?;
+        to_fields(&document)
+            .map_err(|error| refuse(format!("the artifact is no native document: {error}")).into())
+    }
+}
+
+/// The answer as `a{sv}`.
+pub(crate) fn answer<T: Serialize>(view: &T) -> Result<Sent, Refused> {
+    Ok(to_fields(view)?)
+}
+
+/// The answers as `aa{sv}`.
+pub(crate) fn answers<T: Serialize>(views: &[T]) -> Result<Vec<Sent>, Refused> {
+    views.iter().map(answer).collect()
+}
+
+/// A request out of a call's own arguments and its options.
+///
+/// # Errors
+/// `bad_request` for options that the request does not have, have another type, or stand for an argument.
+pub(crate) fn request<T: DeserializeOwned, const N: usize>(
+    arguments: [(&str, Value); N],
+    options: Received,
+) -> Result<T, Fault> {
+    let bad = |message: String| Fault::new(ErrorCode::BadRequest, message);
+    let mut fields = to_json(options).map_err(|error| bad(format!("the option {error}")))?;
+    for (name, value) in arguments {
+        if fields.get(name).is_some() {
+            return Err(bad(format!("`{name}` is an argument of its own, not an option")));
+        }
+        fields[name] = value;
+    }
+    serde_json::from_value(fields).map_err(|error| bad(format!("the request is malformed: {error}")))
+}
+
+/// The fields of an argument that is a document itself.
+///
+/// # Errors
+/// `bad_request` for values that mean nothing here.
+pub(crate) fn document(name: &str, fields: Received) -> Result<Value, Fault> {
+    to_json(fields).map_err(|error| Fault::new(ErrorCode::BadRequest, format!("in `{name}`: {error}")))
+}
+
+/// The run that a text names.
+///
+/// # Errors
+/// `bad_request` for what is no id.
+pub(crate) fn run_id(text: &str) -> Result<RunId, Fault> {
+    text.parse().map_err(|error| Fault::new(ErrorCode::BadRequest, format!("`run_id`: {error}")))
+}
