@@ -1,0 +1,464 @@
+//! Looks and checks: at the head, and at the base to tell new problems from old ones.
+
+use std::collections::BTreeMap;
+
+use futures::FutureExt;
+use serde::{Deserialize, Serialize};
+use windlass_contract::document::{CommandRan, CommandResult, Finding};
+use windlass_domain::capture::DataClass;
+use windlass_domain::child::{ChildEnd, ChildLimits, ChildSpec, Sandbox, Walls};
+use windlass_domain::diff::ObjectId;
+use windlass_domain::digest::Digest;
+use windlass_domain::run::event::PolicyVerdict;
+use windlass_domain::run::step::OnLost;
+use windlass_policy::{Capability, CheckOrigin, Permit, RunTool, SandboxRule};
+
+use super::Review;
+use super::inputs::{Prepared, failed, repository};
+use crate::context::{HeldChild, Recorded, RunContext};
+use crate::ports::{ChildFinish, SandboxSupport, Surroundings, WorktreeRole};
+use crate::review::checks::{Check, Ecosystem};
+use crate::review::parse::{self, Output, Places, Reading};
+use crate::review::{compare, looks};
+use crate::stop::Stop;
+
+/// Between the request to end a command and its end by force.
+const GRACE_MS: u64 = 5_000;
+
+/// Longest time that a tool may take to say its version.
+const VERSION_TIME_MS: u64 = 60_000;
+
+/// Everything that was found.
+pub(super) struct Checked {
+    pub(super) findings: Vec<Finding>,
+    pub(super) commands: Vec<CommandRan>,
+}
+
+/// What one command came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CheckRun {
+    pub(super) reading: Reading,
+    pub(super) result: CommandResult,
+    pub(super) duration_ms: u64,
+    pub(super) output: Digest,
+}
+
+impl Recorded for CheckRun {
+    const CLASS: DataClass = DataClass::Output;
+}
+
+impl Recorded for Option<CheckRun> {
+    const CLASS: DataClass = DataClass::Output;
+}
+
+impl Recorded for Vec<Finding> {
+    const CLASS: DataClass = DataClass::Output;
+}
+
+impl Recorded for String {
+    const CLASS: DataClass = DataClass::Metadata;
+}
+
+impl Recorded for () {
+    const CLASS: DataClass = DataClass::Metadata;
+}
+
+/// One side of the comparison.
+struct Side<'a> {
+    role: WorktreeRole,
+    name: &'static str,
+    commit: &'a ObjectId,
+    files: &'a [String],
+    /// Set where results may be taken from earlier runs: the base.
+    cached_for: Option<&'a ObjectId>,
+}
+
+/// What a side's checks came to, in the order of the plan; none for a check that was not run.
+type SideRuns = Vec<(CommandRan, Option<Reading>)>;
+
+/// Looks and checks.
+pub(super) async fn check(review: &Review<'_>, prepared: &Prepared) -> Result<Checked, Stop> {
+    let request = review.context.request();
+    let protected: Vec<String> = review.policy.protected_paths().into_iter().map(str::to_owned).collect();
+    let looked: Vec<Finding> = review
+        .context
+        .step("looks", &(&request.preset, &request.scopes, &protected), || async {
+            Ok(looks::look(&looks::Subject {
+                diff: &prepared.diff,
+                head_files: &prepared.files.head,
+                whole_tree: prepared.inputs.base.is_none(),
+                protected_paths: &protected,
+                preset: request.preset,
+                scopes: &request.scopes,
+            }))
+        })
+        .await?;
+    let checks: Vec<&Check> = prepared.plan.checks.selected(request.preset, &request.scopes).collect();
+    let versions = tool_versions(review, prepared, &checks).await?;
+    let head = Side {
+        role: WorktreeRole::Head,
+        name: "head",
+        commit: &prepared.inputs.head,
+        files: &prepared.files.head,
+        cached_for: None,
+    };
+    let base = prepared.inputs.base.as_ref().map(|commit| Side {
+        role: WorktreeRole::Base,
+        name: "base",
+        commit,
+        files: &prepared.files.base,
+        cached_for: prepared.inputs.base_tree.as_ref(),
+    });
+    let mut branches = vec![check_side(review, prepared, &checks, &versions, head).boxed()];
+    branches.extend(base.map(|side| check_side(review, prepared, &checks, &versions, side).boxed()));
+    let mut sides = review.context.join(branches).await?.into_iter();
+    let (head_runs, base_runs) = (sides.next().unwrap_or_default(), sides.next());
+    Ok(gather(prepared, looked, &checks, head_runs, base_runs))
+}
+
+/// Tells new from old, check by check.
+fn gather(
+    prepared: &Prepared,
+    looked: Vec<Finding>,
+    checks: &[&Check],
+    head: SideRuns,
+    base: Option<SideRuns>,
+) -> Checked {
+    let mut findings: Vec<Finding> = prepared.plan.problem.iter().cloned().collect();
+    let mut commands = Vec::new();
+    findings.extend(looked);
+    let mut base = base.map(Vec::into_iter);
+    for (check, (command, reading)) in checks.iter().zip(head) {
+        let before = base.as_mut().and_then(Iterator::next);
+        let (base_command, base_reading) = match before {
+            Some((command, reading)) => (Some(command), reading),
+            None => (None, None),
+        };
+        if let Some(reading) = &reading {
+            findings.extend(compare::tell(check, reading, base_reading.as_ref(), &prepared.diff));
+        }
+        commands.push(command);
+        commands.extend(base_command);
+    }
+    Checked { findings: compare::fold(findings), commands }
+}
+
+/// What each program says of its version, for the cache's keys. A tool that does not say is not cached.
+async fn tool_versions(
+    review: &Review<'_>,
+    prepared: &Prepared,
+    checks: &[&Check],
+) -> Result<BTreeMap<String, String>, Stop> {
+    let mut versions = BTreeMap::new();
+    if prepared.inputs.base.is_none() {
+        return Ok(versions);
+    }
+    let programs: std::collections::BTreeSet<&String> = checks.iter().filter_map(|check| check.argv.first()).collect();
+    let scratch = format!("{}/version", prepared.inputs.surroundings.scratch);
+    for program in programs {
+        let flag = if program == "go" { "version" } else { "--version" };
+        let argv = vec![program.clone(), flag.to_owned()];
+        let command = Command { name: program, argv: &argv, origin: prepared.plan.checks.origin };
+        let Ok(permit) = review.permit(review.context, &command, &prepared.inputs.surroundings).await? else { continue };
+        let limits = ChildLimits { time_ms: VERSION_TIME_MS, output_bytes: 64 * 1024, grace_ms: GRACE_MS };
+        let spec = review.spec(prepared, &argv, &scratch, &scratch, limits);
+        let child = HeldChild { spec: &spec, permit: &permit, on_lost: OnLost::Redo };
+        let said: String = review
+            .context
+            .held(&format!("version {program}"), &argv, child, |finish| match finish.end {
+                ChildEnd::Exited { code: 0 } => {
+                    parse::one_line(String::from_utf8_lossy(&finish.stdout).lines().next().unwrap_or_default())
+                }
+                _ => String::new(),
+            })
+            .await?;
+        if !said.is_empty() {
+            versions.insert(program.clone(), said);
+        }
+    }
+    Ok(versions)
+}
+
+async fn check_side(
+    review: &Review<'_>,
+    prepared: &Prepared,
+    checks: &[&Check],
+    versions: &BTreeMap<String, String>,
+    side: Side<'_>,
+) -> Result<SideRuns, Stop> {
+    let context = review.context.branch(side.name);
+    if checks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let worktree = review.worktree(&context, side.role, side.commit).await?;
+    let mut runs = Vec::with_capacity(checks.len());
+    for check in checks {
+        runs.push(review.check_one(&context, prepared, versions, &side, &worktree, check).await?);
+    }
+    Ok(runs)
+}
+
+/// A command that is about to be run.
+pub(super) struct Command<'a> {
+    pub(super) name: &'a str,
+    pub(super) argv: &'a [String],
+    pub(super) origin: CheckOrigin,
+}
+
+/// Why a command is not run.
+pub(super) struct NotRun {
+    pub(super) why: String,
+    pub(super) rule: String,
+}
+
+impl Review<'_> {
+    /// Makes a worktree of the run, or finds it as it is.
+    pub(super) async fn worktree(
+        &self,
+        context: &RunContext,
+        role: WorktreeRole,
+        commit: &ObjectId,
+    ) -> Result<String, Stop> {
+        let path = repository(self).worktree_path(&role);
+        let permit = match self.policy.permit_worktree(&path) {
+            Ok(permit) => permit,
+            Err(denied) => {
+                context.judged(Capability::FsWrite, &path, &denied.judgement).await?;
+                let reason = windlass_domain::run::BlockedReason::PolicyDenied;
+                return Err(Stop::Blocked { reason, message: denied.to_string() });
+            }
+        };
+        context.decided(Capability::FsWrite, &path, PolicyVerdict::Allow, permit.rule()).await?;
+        context
+            .step("worktree", &(role, commit), || async {
+                repository(self).make_worktree(&permit, &role, commit).await.map_err(failed)
+            })
+            .await
+    }
+
+    /// Asks policy, records what it said, and whether there is a sandbox where one is required.
+    pub(super) async fn permit(
+        &self,
+        context: &RunContext,
+        command: &Command<'_>,
+        surroundings: &Surroundings,
+    ) -> Result<Result<Permit<RunTool>, NotRun>, Stop> {
+        let subject = command.argv.join(" ");
+        let permit = match self.policy.permit_tool(command.argv, command.origin) {
+            Ok(permit) => permit,
+            Err(denied) => {
+                context.judged(Capability::ToolRun, &subject, &denied.judgement).await?;
+                let rule = denied.judgement.rule.clone();
+                let why = format!("{denied}; see `windlass policy show`");
+                return Ok(Err(NotRun { why, rule }));
+            }
+        };
+        context.decided(Capability::ToolRun, &subject, PolicyVerdict::Allow, permit.rule()).await?;
+        if self.policy.sandbox() == SandboxRule::Required
+            && let SandboxSupport::Unusable { reason } = &surroundings.sandbox
+        {
+            let why = format!(
+                "`{}` must run in a sandbox and there is none: {reason}; or say sandbox = \"off\" in your policy",
+                command.name
+            );
+            return Ok(Err(NotRun { why, rule: permit.rule().to_owned() }));
+        }
+        Ok(Ok(permit))
+    }
+
+    /// Whether commands run inside a sandbox.
+    pub(super) fn sandboxed(&self) -> bool {
+        self.policy.sandbox() == SandboxRule::Required
+    }
+
+    /// The child for a command in a worktree, with a scratch folder of its own side.
+    pub(super) fn spec(
+        &self,
+        prepared: &Prepared,
+        argv: &[String],
+        worktree: &str,
+        scratch: &str,
+        limits: ChildLimits,
+    ) -> ChildSpec {
+        let surroundings = &prepared.inputs.surroundings;
+        let needs = Ecosystem::all_needs(&surroundings.home, scratch);
+        let (home, temporary) = (format!("{scratch}/home"), format!("{scratch}/tmp"));
+        let mut env: BTreeMap<String, String> = [
+            ("HOME", home.as_str()),
+            ("TMPDIR", &temporary),
+            ("PATH", &surroundings.path),
+            ("LANG", "C.UTF-8"),
+            ("TERM", "dumb"),
+            ("TZ", "UTC"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        env.extend(needs.env);
+        let sandbox = if self.sandboxed() {
+            let mut readable = needs.readable;
+            readable.extend([repository(self).git_folder(), format!("{worktree}/.git")]);
+            let mut writable = vec![worktree.to_owned(), scratch.to_owned(), home, temporary];
+            writable.extend(needs.writable);
+            Sandbox::Bwrap(Walls { readable, writable })
+        } else {
+            Sandbox::Off
+        };
+        ChildSpec { argv: argv.to_vec(), cwd: worktree.to_owned(), env, sandbox, limits }
+    }
+
+    async fn check_one(
+        &self,
+        context: &RunContext,
+        prepared: &Prepared,
+        versions: &BTreeMap<String, String>,
+        side: &Side<'_>,
+        worktree: &str,
+        check: &Check,
+    ) -> Result<(CommandRan, Option<Reading>), Stop> {
+        let command = Command { name: &check.name, argv: &check.argv, origin: prepared.plan.checks.origin };
+        let mut ran = CommandRan {
+            name: check.name.clone(),
+            at: side.name.to_owned(),
+            argv: check.argv.clone(),
+            rule: String::new(),
+            sandboxed: self.sandboxed(),
+            result: CommandResult::NotRun { why: String::new() },
+            duration_ms: 0,
+            output_digest: None,
+        };
+        let permit = match self.permit(context, &command, &prepared.inputs.surroundings).await? {
+            Ok(permit) => permit,
+            Err(NotRun { why, rule }) => {
+                (ran.result, ran.rule) = (CommandResult::NotRun { why }, rule);
+                return Ok((ran, None));
+            }
+        };
+        permit.rule().clone_into(&mut ran.rule);
+        let key = cache_key(side, check, versions, self.sandboxed())?;
+        let cached = match key {
+            Some(key) => self.cached(context, check, key).await?,
+            None => None,
+        };
+        let run = match cached {
+            Some(run) => run,
+            None => self.run_check(context, prepared, side, worktree, check, &permit, key).await?,
+        };
+        (ran.result, ran.duration_ms, ran.output_digest) = (run.result, run.duration_ms, Some(run.output));
+        Ok((ran, Some(run.reading)))
+    }
+
+    async fn cached(&self, context: &RunContext, check: &Check, key: Digest) -> Result<Option<CheckRun>, Stop> {
+        context
+            .step(&format!("recall {}", check.name), &key, || async {
+                let kept = self.context.ports().cache.get(key).await;
+                let run = kept.and_then(|bytes| serde_json::from_slice::<CheckRun>(&bytes).ok());
+                Ok(run.map(|run| CheckRun {
+                    result: match run.result {
+                        CommandResult::Exited { code } => CommandResult::Cached { code },
+                        other => other,
+                    },
+                    duration_ms: 0,
+                    ..run
+                }))
+            })
+            .await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call; a struct for it would only rename them")]
+    async fn run_check(
+        &self,
+        context: &RunContext,
+        prepared: &Prepared,
+        side: &Side<'_>,
+        worktree: &str,
+        check: &Check,
+        permit: &Permit<RunTool>,
+        key: Option<Digest>,
+    ) -> Result<CheckRun, Stop> {
+        let scratch = format!("{}/{}", prepared.inputs.surroundings.scratch, side.name);
+        let limits = ChildLimits {
+            time_ms: within(check.time_limit_ms, self.policy.command_time_ms()),
+            output_bytes: within(check.output_limit_bytes, self.policy.command_output_bytes()),
+            grace_ms: GRACE_MS,
+        };
+        let spec = self.spec(prepared, &check.argv, worktree, &scratch, limits);
+        let child = HeldChild { spec: &spec, permit, on_lost: OnLost::Redo };
+        let derive = |finish: &ChildFinish| {
+            let places = Places::new(worktree, side.files.iter().map(String::as_str));
+            check_run(check, finish, &places)
+        };
+        let run: CheckRun = context.held(&format!("check {}", check.name), &(check, side.commit), child, derive).await?;
+        if let (Some(key), CommandResult::Exited { .. }) = (key, &run.result) {
+            context
+                .step(&format!("keep {}", check.name), &key, || async {
+                    if let Ok(bytes) = serde_json::to_vec(&run) {
+                        self.context.ports().cache.put(key, bytes).await;
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        Ok(run)
+    }
+}
+
+fn within(wanted: Option<u64>, limit: u64) -> u64 {
+    wanted.unwrap_or(limit).min(limit)
+}
+
+fn check_run(check: &Check, finish: &ChildFinish, places: &Places<'_>) -> CheckRun {
+    let output = Output { end: &finish.end, stdout: &finish.stdout, stderr: &finish.stderr };
+    CheckRun {
+        reading: parse::read(check, output, places),
+        result: result_of(&finish.end),
+        duration_ms: finish.duration_ms,
+        output: Digest::of_pieces([finish.stdout.as_slice(), b"\0", &finish.stderr]),
+    }
+}
+
+/// How a child ended, as the report says it.
+pub(super) fn result_of(end: &ChildEnd) -> CommandResult {
+    match end {
+        ChildEnd::Exited { code } => CommandResult::Exited { code: *code },
+        ChildEnd::Signalled { signal } => CommandResult::Ended { why: format!("signal {signal} ended it") },
+        ChildEnd::Ended { why } => CommandResult::Ended {
+            why: match why {
+                windlass_domain::child::EndedBecause::TimeLimit => "it ran into its time limit".to_owned(),
+                windlass_domain::child::EndedBecause::OutputLimit => "it printed more than its limit".to_owned(),
+                windlass_domain::child::EndedBecause::Cancelled => "the run was cancelled".to_owned(),
+            },
+        },
+        ChildEnd::NotStarted { reason } => CommandResult::NotStarted { why: reason.clone() },
+    }
+}
+
+/// What the same result would be found under: tree, command, tool version, and how it is read.
+fn cache_key(
+    side: &Side<'_>,
+    check: &Check,
+    versions: &BTreeMap<String, String>,
+    sandboxed: bool,
+) -> Result<Option<Digest>, Stop> {
+    let version = check.argv.first().and_then(|program| versions.get(program));
+    let (Some(tree), Some(version)) = (side.cached_for, version) else { return Ok(None) };
+    Digest::of_json(&("check@1", tree, check, version, sandboxed))
+        .map(Some)
+        .map_err(|error| Stop::failed(error.to_string()))
+}
+
+/// Removes the worktrees for analysis; their content is all in commits.
+pub(super) async fn clean(review: &Review<'_>, prepared: &Prepared) -> Result<(), Stop> {
+    let sides = [(WorktreeRole::Head, Some(&prepared.inputs.head)), (WorktreeRole::Base, prepared.inputs.base.as_ref())];
+    for (role, commit) in sides {
+        let Some(commit) = commit else { continue };
+        let path = repository(review).worktree_path(&role);
+        let Ok(permit) = review.policy.permit_worktree(&path) else { continue };
+        review
+            .context
+            .step("clean", &(role, commit), || async {
+                repository(review).remove_analysis_worktree(&permit, &role, commit).await.map_err(failed)
+            })
+            .await?;
+    }
+    Ok(())
+}

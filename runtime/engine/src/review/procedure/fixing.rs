@@ -1,0 +1,216 @@
+//! Write mode: fixers in the bot worktree, and their change carried onto the current target.
+
+use serde::{Deserialize, Serialize};
+use windlass_contract::document::{CommandRan, CommandResult};
+use windlass_domain::artifact::ArtifactPath;
+use windlass_domain::capture::DataClass;
+use windlass_domain::child::ChildLimits;
+use windlass_domain::diff::{ObjectId, Rebase};
+use windlass_domain::run::step::OnLost;
+use windlass_domain::run::{BlockedReason, Phase};
+
+use super::Review;
+use super::checking::{Command, NotRun, result_of};
+use super::inputs::{Prepared, failed, repository};
+use crate::context::{HeldChild, Recorded};
+use crate::ports::WorktreeRole;
+use crate::review::checks::Fixer;
+use crate::stop::Stop;
+
+/// Between the request to end a fixer and its end by force.
+const GRACE_MS: u64 = 5_000;
+
+/// What the fixers left.
+pub(super) struct Fixed {
+    pub(super) commands: Vec<CommandRan>,
+    /// The commit of their changes; none when they changed nothing.
+    pub(super) commit: Option<ObjectId>,
+}
+
+/// How the change met its target.
+pub(super) struct Finalized {
+    /// Where the change begins: the target it was carried onto, or the commit that was analysed.
+    pub(super) from: ObjectId,
+    /// Where it ends.
+    pub(super) to: ObjectId,
+    /// How it met the target.
+    pub(super) rebase: Rebase,
+}
+
+impl Finalized {
+    /// Whether it could not be carried over.
+    pub(super) const fn conflicts(&self) -> bool {
+        matches!(self.rebase, Rebase::Conflict { .. })
+    }
+}
+
+/// A command's end, without its output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct FixerRun {
+    result: CommandResult,
+    duration_ms: u64,
+}
+
+impl Recorded for FixerRun {
+    const CLASS: DataClass = DataClass::Metadata;
+}
+
+impl Recorded for Option<ObjectId> {
+    const CLASS: DataClass = DataClass::Metadata;
+}
+
+impl Recorded for Rebase {
+    const CLASS: DataClass = DataClass::Output;
+}
+
+/// Runs the fixers in the bot worktree and commits what they changed.
+pub(super) async fn fix(review: &Review<'_>, prepared: &Prepared) -> Result<Fixed, Stop> {
+    let context = review.context.branch("bot");
+    let worktree = review.worktree(&context, WorktreeRole::Bot, &prepared.inputs.head).await?;
+    let mut commands = Vec::new();
+    for fixer in prepared.plan.checks.selected_fixers(&review.context.request().scopes) {
+        commands.push(run_fixer(review, prepared, &context, &worktree, fixer).await?);
+    }
+    let commit = commit(review, &context, "commit").await?;
+    Ok(Fixed { commands, commit })
+}
+
+async fn run_fixer(
+    review: &Review<'_>,
+    prepared: &Prepared,
+    context: &crate::context::RunContext,
+    worktree: &str,
+    fixer: &Fixer,
+) -> Result<CommandRan, Stop> {
+    let command = Command { name: &fixer.name, argv: &fixer.argv, origin: prepared.plan.checks.origin };
+    let mut ran = CommandRan {
+        name: fixer.name.clone(),
+        at: "worktree".to_owned(),
+        argv: fixer.argv.clone(),
+        rule: String::new(),
+        sandboxed: review.sandboxed(),
+        result: CommandResult::NotRun { why: String::new() },
+        duration_ms: 0,
+        output_digest: None,
+    };
+    let permit = match review.permit(context, &command, &prepared.inputs.surroundings).await? {
+        Ok(permit) => permit,
+        Err(NotRun { why, rule }) => {
+            (ran.result, ran.rule) = (CommandResult::NotRun { why }, rule);
+            return Ok(ran);
+        }
+    };
+    permit.rule().clone_into(&mut ran.rule);
+    let limits = ChildLimits {
+        time_ms: review.policy.command_time_ms(),
+        output_bytes: review.policy.command_output_bytes(),
+        grace_ms: GRACE_MS,
+    };
+    let scratch = format!("{}/bot", prepared.inputs.surroundings.scratch);
+    let spec = review.spec(prepared, &fixer.argv, worktree, &scratch, limits);
+    // A fixer that ran half way and runs again ends where one run would have.
+    let child = HeldChild { spec: &spec, permit: &permit, on_lost: OnLost::Redo };
+    let run: FixerRun = context
+        .held(&format!("fix {}", fixer.name), fixer, child, |finish| FixerRun {
+            result: result_of(&finish.end),
+            duration_ms: finish.duration_ms,
+        })
+        .await?;
+    (ran.result, ran.duration_ms) = (run.result, run.duration_ms);
+    Ok(ran)
+}
+
+async fn commit(
+    review: &Review<'_>,
+    context: &crate::context::RunContext,
+    step: &str,
+) -> Result<Option<ObjectId>, Stop> {
+    let path = repository(review).worktree_path(&WorktreeRole::Bot);
+    let permit = review.policy.permit_worktree(&path).map_err(|denied| Stop::Blocked {
+        reason: BlockedReason::PolicyDenied,
+        message: denied.to_string(),
+    })?;
+    let message = format!("windlass: fixes for {}\n\nRun: {}\n", context.request().work_item_id, context.run_id());
+    context
+        .step(step, &message, || async {
+            repository(review).commit_worktree(&permit, &message).await.map_err(failed)
+        })
+        .await
+}
+
+/// Carries the change onto the target as it is now. On a conflict the original change stands.
+pub(super) async fn finalize(
+    review: &Review<'_>,
+    prepared: &Prepared,
+    commit: &ObjectId,
+) -> Result<Finalized, Stop> {
+    let context = review.context.branch("finalize");
+    let head = &prepared.inputs.head;
+    let target: Option<ObjectId> = context
+        .step("target", &prepared.inputs.target, || async {
+            match &prepared.inputs.target {
+                Some(branch) => repository(review).resolve(branch).await.map_err(failed),
+                None => Ok(Some(head.clone())),
+            }
+        })
+        .await?;
+    // A target that is gone leaves the change where it was made.
+    let target = target.unwrap_or_else(|| head.clone());
+    let rebase: Rebase = context
+        .step("rebase", &(head, commit, &target), || async {
+            repository(review).rebase(head, commit, &target).await.map_err(failed)
+        })
+        .await?;
+    let (from, to) = match &rebase {
+        Rebase::Clean { target, head } => {
+            move_branch(review, &context, commit, head).await?;
+            (target.clone(), head.clone())
+        }
+        Rebase::NotNeeded | Rebase::Conflict { .. } => (head.clone(), commit.clone()),
+    };
+    Ok(Finalized { from, to, rebase })
+}
+
+async fn move_branch(
+    review: &Review<'_>,
+    context: &crate::context::RunContext,
+    from: &ObjectId,
+    to: &ObjectId,
+) -> Result<(), Stop> {
+    let path = repository(review).worktree_path(&WorktreeRole::Bot);
+    let permit = review.policy.permit_worktree(&path).map_err(|denied| Stop::Blocked {
+        reason: BlockedReason::PolicyDenied,
+        message: denied.to_string(),
+    })?;
+    context
+        .step("move branch", &(from, to), || async {
+            repository(review).move_bot_branch(&permit, from, to).await.map_err(failed)
+        })
+        .await
+}
+
+/// What a cancelled run had changed, kept as a patch.
+pub(super) async fn salvage(review: &Review<'_>, prepared: &Prepared) -> Result<(), Stop> {
+    review.context.enter(Phase::Finalize).await?;
+    let context = review.context.branch("salvage");
+    let made = repository(review).worktree_path(&WorktreeRole::Bot);
+    let there: bool = context
+        .step("look", &made, || async {
+            repository(review).has_worktree(&WorktreeRole::Bot).await.map_err(failed)
+        })
+        .await?;
+    if !there {
+        return Ok(());
+    }
+    let Some(commit) = commit(review, &context, "commit").await? else { return Ok(()) };
+    let patch = repository(review).patch(Some(&prepared.inputs.head), &commit).await.map_err(failed)?;
+    if super::publishing::secret_in(&patch).is_some() {
+        return Ok(());
+    }
+    let path = ArtifactPath::new("review/partial.diff").map_err(|error| Stop::failed(error.to_string()))?;
+    context.store(path, "text/x-diff", DataClass::Output, patch.bytes).await.map(drop)
+}
+
+impl Recorded for bool {
+    const CLASS: DataClass = DataClass::Metadata;
+}
