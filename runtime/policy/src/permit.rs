@@ -18,6 +18,12 @@ impl<Act> Permit<Act> {
         Self { rule, subject, act: PhantomData }
     }
 
+    /// The same leave once more, for handing to another thread: for the same act and subject, by the same rule.
+    #[must_use]
+    pub fn for_same(&self) -> Self {
+        Self { rule: self.rule.clone(), subject: self.subject.clone(), act: PhantomData }
+    }
+
     /// The id of the rule that granted it.
     #[must_use]
     pub fn rule(&self) -> &str {

@@ -1,0 +1,144 @@
+//! What one attempt gives its engine: the ports, made of the capsule and the adapters.
+
+mod cache;
+mod children;
+mod record;
+mod repository;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ractor::ActorRef;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use windlass_domain::diff::ObjectId;
+use windlass_domain::run::Run;
+use windlass_engine::ports::Ports;
+use windlass_git::Repository;
+use windlass_policy::{Capability, Policy};
+
+use crate::shared::Shared;
+use crate::store::blocking;
+use crate::tree::policy::{PolicyMessage, WorkspaceLayer};
+use crate::tree::worktree::WorktreeMessage;
+
+use cache::CacheFiles;
+use children::HeldChildren;
+use record::RunRecord;
+use repository::RunRepository;
+
+/// The path of a workspace's policy inside its repository.
+const WORKSPACE_POLICY: &str = ".windlass/policy.toml";
+
+/// Largest workspace policy that is read, in bytes; its parser has the same limit.
+const WORKSPACE_POLICY_BYTES: u64 = 256 * 1024;
+
+/// One attempt at one run.
+pub(crate) struct Attempt {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) worktrees: ActorRef<WorktreeMessage>,
+    pub(crate) run: Arc<Run>,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Attempt {
+    /// The run's record, fenced by this attempt's epoch.
+    pub(crate) fn record(&self) -> RunRecord {
+        RunRecord { shared: Arc::clone(&self.shared), run: Arc::clone(&self.run) }
+    }
+
+    /// Everything that the engine may reach.
+    ///
+    /// # Errors
+    /// The workspace's repository cannot be opened.
+    pub(crate) async fn ports(&self) -> Result<Ports, windlass_git::OpenError> {
+        let repository = RunRepository::open(self).await?;
+        Ok(Ports {
+            record: Arc::new(self.record()),
+            repository: Arc::new(repository),
+            children: Arc::new(HeldChildren {
+                shared: Arc::clone(&self.shared),
+                run: Arc::clone(&self.run),
+                cancel: self.cancel.clone(),
+            }),
+            cache: Arc::new(CacheFiles { folder: self.shared.folders.check_cache() }),
+        })
+    }
+}
+
+/// Today's policy within the snapshot of the run's admission.
+///
+/// # Errors
+/// Why there is none, in words: the run cannot go on without.
+pub(crate) async fn policy_for(attempt: &Attempt, actor: &ActorRef<PolicyMessage>) -> Result<Policy, String> {
+    let digest = attempt.run.admission.policy_digest;
+    let snapshot = attempt.shared.store.read(move |reader| reader.blob(digest)).await;
+    let snapshot =
+        snapshot.map_err(|error| format!("the policy of the run's admission cannot be read: {error}"))?;
+    let snapshot: Policy = serde_json::from_slice(&snapshot)
+        .map_err(|error| format!("the policy of the run's admission cannot be read: {error}"))?;
+    let layer = workspace_layer_of(attempt).await?;
+    let request = &attempt.run.request;
+    let grants = request.capabilities.iter().filter_map(|text| text.parse().ok()).collect();
+    Ok(merged(actor, layer, grants).await?.within(snapshot))
+}
+
+/// Asks the policy actor for the layers together.
+///
+/// # Errors
+/// What is wrong with them, in words.
+pub(crate) async fn merged(
+    actor: &ActorRef<PolicyMessage>,
+    workspace: Option<WorkspaceLayer>,
+    grants: BTreeSet<Capability>,
+) -> Result<Policy, String> {
+    let (reply, answer) = oneshot::channel();
+    let gone = || "the policy actor is being started anew; try again".to_owned();
+    actor.cast(PolicyMessage::Merge { workspace, grants, reply }).map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?.map_err(|error| crate::control::with_sources(&error))
+}
+
+async fn workspace_layer_of(attempt: &Attempt) -> Result<Option<WorkspaceLayer>, String> {
+    let workspace_id = attempt.run.request.workspace_id;
+    let workspace = attempt.shared.store.read(move |reader| reader.workspace(workspace_id)).await;
+    let workspace = workspace.map_err(|error| error.to_string())?;
+    let root = workspace.ok_or("the run's workspace is not known any more")?.root;
+    let trusted = attempt.run.request.base.clone().or_else(|| attempt.run.request.head.clone());
+    blocking(move || {
+        let repository = Repository::open(root.as_ref()).map_err(|error| error.to_string())?;
+        let Some(trusted) = trusted else { return Ok(None) };
+        let commit = repository.resolve(&trusted).map_err(|error| error.to_string())?;
+        workspace_layer(&repository, &commit)
+    })
+    .await
+}
+
+/// The workspace's policy, as it stands in a commit that is trusted.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub(crate) fn workspace_layer(
+    repository: &Repository,
+    trusted: &ObjectId,
+) -> Result<Option<WorkspaceLayer>, String> {
+    let origin = format!("{WORKSPACE_POLICY} at {trusted}");
+    let bytes = repository
+        .read_blob_at(trusted, WORKSPACE_POLICY.as_ref(), WORKSPACE_POLICY_BYTES)
+        .map_err(|error| format!("{origin}: {error}"))?;
+    bytes
+        .map(|bytes| String::from_utf8(bytes).map_err(|_| format!("{origin} is not UTF-8")))
+        .transpose()
+        .map(|text| text.map(|text| WorkspaceLayer { origin, text }))
+}
+
+/// Removes what an ended run leaves outside the record. Worktrees with its branch stay until somebody cleans up.
+pub(crate) async fn tidy(attempt: &Attempt) {
+    let scratch = attempt.shared.folders.scratch(attempt.run.run_id);
+    let removed = blocking(move || match std::fs::remove_dir_all(&scratch) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    });
+    if let Err(error) = removed.await {
+        tracing::warn!(run_id = %attempt.run.run_id, %error, "the run's scratch folder could not be removed");
+    }
+}

@@ -1,0 +1,71 @@
+//! The run's record for its engine: the capsule, with every write under this attempt's epoch.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+use windlass_capsule::{Op, WriteError, Written};
+use windlass_domain::digest::Digest;
+use windlass_domain::event::{Event, Stream};
+use windlass_domain::id::HoldId;
+use windlass_domain::run::Run;
+use windlass_domain::run::command::{Act, RunCommand};
+use windlass_engine::ports::{Payload, Record, RecordError};
+
+use crate::clock;
+use crate::shared::Shared;
+use crate::store::{StoreError, events_of};
+
+/// The run's record, open for one attempt.
+pub(crate) struct RunRecord {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) run: Arc<Run>,
+}
+
+#[async_trait]
+impl Record for RunRecord {
+    async fn commit(&self, acts: Vec<Act>, payloads: Vec<Payload>) -> Result<Vec<Event>, RecordError> {
+        let mode = self.run.request.capture_mode;
+        let mut blobs = Vec::with_capacity(payloads.len());
+        for payload in payloads {
+            blobs.push(self.shared.store.stage(payload.class, mode, payload.bytes).await.map_err(refused)?);
+        }
+        let epoch = self.run.epoch;
+        let commands = acts.into_iter().map(|act| RunCommand::Act { epoch, act }).collect();
+        let op = Op::Run { run_id: self.run.run_id, commands, blobs };
+        match self.shared.store.write(op).await.map_err(refused)? {
+            Written::Run { events } => Ok(events),
+            other => Err(RecordError::Corrupt(format!("the writer answered {other:?} to a run's command"))),
+        }
+    }
+
+    async fn payload(&self, digest: Digest) -> Result<Vec<u8>, RecordError> {
+        let read = self.shared.store.read(move |reader| reader.blob(digest)).await;
+        read.map_err(|error| RecordError::Corrupt(error.to_string()))
+    }
+
+    async fn events(&self) -> Result<Vec<Event>, RecordError> {
+        let stream = Stream::Run { run_id: self.run.run_id };
+        let read = self.shared.store.read(move |reader| events_of(reader, &stream)).await;
+        read.map_err(|error| RecordError::Corrupt(error.to_string()))
+    }
+
+    fn draw_hold_id(&self) -> HoldId {
+        HoldId::from_uuid(Uuid::now_v7())
+    }
+
+    fn boot_clock_ms(&self) -> u64 {
+        clock::boot_clock_ms()
+    }
+}
+
+fn refused(error: StoreError) -> RecordError {
+    match error {
+        StoreError::Write(error) => match *error {
+            WriteError::Run(refusal) => RecordError::Refused(refusal),
+            WriteError::CaptureForbids { class, .. } => RecordError::CaptureForbidden { class },
+            other => RecordError::Unavailable(crate::control::with_sources(&other)),
+        },
+        other => RecordError::Unavailable(crate::control::with_sources(&other)),
+    }
+}

@@ -1,0 +1,147 @@
+//! [`Local`]: `Control` in this process. It collects what an operation needs, asks the writer, and makes replies of what the
+//! store says.
+
+mod capsule;
+mod faults;
+mod items;
+mod places;
+mod runs;
+mod submit;
+mod views;
+mod watch;
+
+use std::error::Error;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use windlass_contract::control::{Control, EventStream};
+use windlass_contract::document::TOOL_VERSION;
+use windlass_contract::error::Fault;
+use windlass_contract::request::{
+    AddItem, AnswerContext, Caller, CancelRun, EditItem, GetArtifact, HoldItem, Init, ItemRef, ListItems,
+    ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+};
+use windlass_contract::view::{
+    Accepted, ArtifactBytes, EventPage, ItemList, ItemView, PolicyView, RunPage, RunView, ServiceStatus,
+    Verification,
+};
+use windlass_domain::workspace::Workspace;
+use windlass_engine::ports::SandboxSupport;
+
+use crate::shared::Shared;
+
+/// `Control` in this process.
+#[derive(Clone)]
+pub struct Local {
+    shared: Arc<Shared>,
+}
+
+impl Local {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[async_trait]
+impl Control for Local {
+    async fn init(&self, _caller: Caller, request: Init) -> Result<Workspace, Fault> {
+        places::init(&self.shared, request).await
+    }
+
+    async fn add_item(&self, _caller: Caller, request: AddItem) -> Result<ItemView, Fault> {
+        items::add(&self.shared, request).await
+    }
+
+    async fn list_items(&self, request: ListItems) -> Result<ItemList, Fault> {
+        items::list(&self.shared, request).await
+    }
+
+    async fn show_item(&self, request: ItemRef) -> Result<ItemView, Fault> {
+        items::show(&self.shared, request).await
+    }
+
+    async fn edit_item(&self, caller: Caller, request: EditItem) -> Result<ItemView, Fault> {
+        items::edit(&self.shared, caller, request).await
+    }
+
+    async fn move_item(&self, caller: Caller, request: MoveItem) -> Result<ItemView, Fault> {
+        items::move_to(&self.shared, caller, request).await
+    }
+
+    async fn hold_item(&self, caller: Caller, request: HoldItem) -> Result<ItemView, Fault> {
+        items::hold(&self.shared, caller, request).await
+    }
+
+    async fn answer_context(&self, caller: Caller, request: AnswerContext) -> Result<ItemView, Fault> {
+        items::answer_context(&self.shared, caller, request).await
+    }
+
+    async fn submit_run(&self, caller: Caller, request: SubmitRun) -> Result<Accepted, Fault> {
+        submit::submit(&self.shared, caller, request).await
+    }
+
+    async fn show_run(&self, request: RunRef) -> Result<RunView, Fault> {
+        runs::show(&self.shared, request.run_id).await
+    }
+
+    async fn list_runs(&self, request: ListRuns) -> Result<RunPage, Fault> {
+        runs::list(&self.shared, request).await
+    }
+
+    async fn cancel_run(&self, caller: Caller, request: CancelRun) -> Result<RunView, Fault> {
+        runs::cancel(&self.shared, caller, request).await
+    }
+
+    async fn watch_run(&self, request: WatchRun) -> Result<EventStream, Fault> {
+        watch::watch(&self.shared, request).await
+    }
+
+    async fn read_events(&self, request: ReadEvents) -> Result<EventPage, Fault> {
+        capsule::read_events(&self.shared, request).await
+    }
+
+    async fn get_artifact(&self, request: GetArtifact) -> Result<ArtifactBytes, Fault> {
+        capsule::get_artifact(&self.shared, request).await
+    }
+
+    async fn verify_capsule(&self, request: VerifyCapsule) -> Result<Verification, Fault> {
+        capsule::verify(&self.shared, request).await
+    }
+
+    async fn show_policy(&self, request: ShowPolicy) -> Result<PolicyView, Fault> {
+        places::show_policy(&self.shared, request).await
+    }
+
+    async fn service_status(&self) -> Result<ServiceStatus, Fault> {
+        let head = self.shared.store.read(windlass_capsule::Reader::head).await.map_err(faults::read)?;
+        let activity = *self.shared.activity.borrow();
+        Ok(ServiceStatus {
+            tool_version: TOOL_VERSION.to_owned(),
+            pid: std::process::id(),
+            started_at: self.shared.started_at,
+            capsule: self.shared.folders.capsule().to_string_lossy().into_owned(),
+            running: activity.running,
+            queued: activity.queued,
+            sandbox: match &self.shared.sandbox {
+                SandboxSupport::Usable { version } => version.clone(),
+                SandboxSupport::Unusable { reason } => format!("unusable: {reason}"),
+            },
+            head_cursor: head.cursor,
+            capsule_head: head.hash,
+        })
+    }
+}

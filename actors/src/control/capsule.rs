@@ -1,0 +1,81 @@
+//! Reading the record: events, artifacts, verification.
+
+use windlass_capsule::VerifyOptions;
+use windlass_contract::error::{ErrorCode, Fault};
+use windlass_contract::request::{GetArtifact, ReadEvents, VerifyCapsule};
+use windlass_contract::view::{ArtifactBytes, EventPage, Verification};
+use windlass_domain::artifact::ArtifactUri;
+use windlass_domain::digest::Digest;
+use windlass_domain::event::Stream;
+
+use super::faults;
+use crate::shared::Shared;
+
+/// Most events in one answer: about a megabyte on the bus.
+const EVENTS_AT_MOST: u32 = 1_000;
+
+/// Recorded events of a run.
+pub(super) async fn read_events(shared: &Shared, request: ReadEvents) -> Result<EventPage, Fault> {
+    let run_id = request.run_id;
+    let limit = match request.limit {
+        0 => EVENTS_AT_MOST,
+        limit => limit.min(EVENTS_AT_MOST),
+    };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let read = shared.store.read(move |reader| {
+        if reader.run(run_id)?.is_none() {
+            return Ok(None);
+        }
+        reader.events(&Stream::Run { run_id }, request.from, limit.saturating_add(1)).map(Some)
+    });
+    let events = read.await.map_err(faults::read)?;
+    let mut events = events.ok_or_else(|| faults::unknown_run(run_id))?;
+    let more = events.len() > limit;
+    events.truncate(limit);
+    Ok(EventPage { events, more })
+}
+
+/// An artifact's bytes.
+pub(super) async fn get_artifact(shared: &Shared, request: GetArtifact) -> Result<ArtifactBytes, Fault> {
+    let uri: ArtifactUri =
+        request.uri.parse().map_err(|error: windlass_domain::artifact::BadArtifactUri| {
+            Fault::new(ErrorCode::BadRequest, error.to_string())
+        })?;
+    let wanted = uri.clone();
+    let read = shared.store.read(move |reader| {
+        let belongs = reader.run(wanted.run_id)?.is_some_and(|run| {
+            run.request.workspace_id == wanted.workspace_id && run.request.work_item_id == wanted.work_item_id
+        });
+        match reader.artifact(wanted.run_id, &wanted.path)? {
+            Some(artifact) if belongs => {
+                let bytes = reader.blob(artifact.digest)?;
+                Ok(Some(ArtifactBytes { media_type: artifact.media_type, bytes }))
+            }
+            _ => Ok(None),
+        }
+    });
+    read.await.map_err(faults::read)?.ok_or_else(|| {
+        Fault::new(ErrorCode::UnknownArtifact, format!("there is no artifact {uri}"))
+            .hint(format!("windlass bot show --run {}", uri.run_id))
+    })
+}
+
+/// Checks the whole record.
+pub(super) async fn verify(shared: &Shared, request: VerifyCapsule) -> Result<Verification, Fault> {
+    let head = request.head.as_deref().map(str::parse::<Digest>).transpose();
+    let head = head.map_err(|error| Fault::new(ErrorCode::BadRequest, error.to_string()))?;
+    let options = VerifyOptions { head, ..VerifyOptions::default() };
+    let read = shared.store.read(move |reader| {
+        let report = windlass_capsule::verify(reader, options)?;
+        Ok((report, reader.head()?))
+    });
+    let (report, head) = read.await.map_err(faults::read)?;
+    Ok(Verification {
+        sound: report.is_sound(),
+        events: report.events,
+        links: report.links,
+        blobs: report.blobs,
+        first_problem: report.first().map(ToString::to_string),
+        capsule_head: head.hash,
+    })
+}

@@ -1,0 +1,171 @@
+//! What went wrong inside, as callers see it: a stable code, a message and the next step.
+
+use windlass_capsule::{ContinuationRefusal, ReadError, StageError, WriteError};
+use windlass_contract::error::{ErrorBody, ErrorCode, Fault};
+use windlass_domain::admission::{AdmissionRefusal, hold_for};
+use windlass_domain::item::ItemRefusal;
+use windlass_domain::maieutic::MissingAnswer;
+use windlass_domain::run::Refusal;
+
+use super::with_sources;
+use crate::store::StoreError;
+
+/// A read failed.
+pub(super) fn read(error: ReadError) -> Fault {
+    let damaged = |text| {
+        Fault::new(ErrorCode::CapsuleDamaged, text)
+            .hint("windlass capsule verify")
+            .hint("keep the folder as it is; nothing is deleted or repaired by itself")
+    };
+    match &error {
+        ReadError::Damaged { .. } | ReadError::Missing { .. } => damaged(with_sources(&error)),
+        _ => Fault::new(ErrorCode::Io, with_sources(&error)),
+    }
+}
+
+/// A write failed or was refused.
+pub(super) fn write(error: StoreError) -> Fault {
+    match error {
+        StoreError::Overloaded(overloaded) => Fault::new(ErrorCode::Overloaded, overloaded.to_string())
+            .hint("try again in a moment; nothing of this request was done"),
+        StoreError::Stage(error) => stage(&error),
+        StoreError::Write(error) => match *error {
+            WriteError::Admission(refusal) => admission(refusal),
+            WriteError::Continuation(refusal) => continuation(&refusal),
+            WriteError::Run(refusal) => run(&refusal),
+            WriteError::Item(refusal) => item(&refusal),
+            WriteError::UnknownRun { run_id } => unknown_run(run_id),
+            WriteError::UnknownItem { id, .. } => unknown_item(id.as_str()),
+            WriteError::Read(error) => read(error),
+            other => uncommon(&other),
+        },
+    }
+}
+
+fn stage(error: &StageError) -> Fault {
+    Fault::new(ErrorCode::Io, with_sources(error))
+}
+
+fn uncommon(error: &WriteError) -> Fault {
+    let code = match error {
+        WriteError::DiskFull | WriteError::MapFull { .. } => ErrorCode::DiskFull,
+        WriteError::ItemExists { .. }
+        | WriteError::BadParent { .. }
+        | WriteError::ItemChanged { .. }
+        | WriteError::TooLarge { .. } => ErrorCode::BadRequest,
+        WriteError::UnknownWorkspace { .. } => ErrorCode::UnknownWorkspace,
+        WriteError::CorruptRun(_) | WriteError::CorruptItem(_) => ErrorCode::CapsuleDamaged,
+        _ => ErrorCode::Io,
+    };
+    let fault = Fault::new(code, with_sources(error));
+    match error {
+        WriteError::ItemExists { id } => fault.hint(format!("windlass item show --id {id}")),
+        WriteError::DiskFull => fault.hint("df -h"),
+        _ => fault,
+    }
+}
+
+/// There is no such run.
+pub(super) fn unknown_run(run_id: windlass_domain::id::RunId) -> Fault {
+    Fault::new(ErrorCode::UnknownRun, format!("there is no run {run_id}")).hint("windlass bot runs")
+}
+
+/// There is no such item.
+pub(super) fn unknown_item(id: &str) -> Fault {
+    Fault::new(ErrorCode::UnknownItem, format!("there is no work item `{id}` in this repository"))
+        .hint(format!("windlass item add --type task --id {id} --title \"…\""))
+        .hint("windlass item list")
+}
+
+/// A submission was refused.
+pub(super) fn admission(refusal: AdmissionRefusal) -> Fault {
+    let text = refusal.to_string();
+    match refusal {
+        AdmissionRefusal::DedupeConflict { run_id, .. } => Fault::new(ErrorCode::DedupeConflict, text)
+            .hint("use another --dedupe-key, or none")
+            .hint(format!("windlass bot show --run {run_id}")),
+        AdmissionRefusal::UnknownWorkspace { .. } => {
+            Fault::new(ErrorCode::UnknownWorkspace, text).hint("windlass init")
+        }
+        AdmissionRefusal::UnknownItem { id } => unknown_item(id.as_str()),
+        AdmissionRefusal::NotEligible { id, kind, .. } => Fault::new(ErrorCode::ItemNotEligible, text)
+            .hint(format!("windlass item show --id {id}"))
+            .hint(format!("use --hold to move it to {} with the submission", hold_for(kind).word())),
+        AdmissionRefusal::NoContext { id } => missing_context(id.as_str(), &[]),
+        AdmissionRefusal::ContextChanged { .. } => Fault::new(ErrorCode::MaieuticIncomplete, text),
+        AdmissionRefusal::CaptureNone => {
+            Fault::new(ErrorCode::CaptureNone, text).hint("use --capture prompts_only or --capture full_io")
+        }
+        AdmissionRefusal::ResearchWrites => {
+            Fault::new(ErrorCode::BadRequest, text).hint("use --write-mode none, or --kind review")
+        }
+        AdmissionRefusal::AlreadyActive { run_id, .. } => Fault::new(ErrorCode::AlreadyActive, text)
+            .hint(format!("windlass bot watch --run {run_id}"))
+            .hint(format!("windlass bot cancel --run {run_id}")),
+    }
+}
+
+/// The maieutic context is missing or incomplete: one error for each field.
+pub(super) fn missing_context(id: &str, missing: &[MissingAnswer]) -> Fault {
+    let none_at_all = [
+        MissingAnswer { field: "goal".to_owned(), problem: "no goal is given".to_owned() },
+        MissingAnswer {
+            field: "acceptance_criteria".to_owned(),
+            problem: "no acceptance criterion is given".to_owned(),
+        },
+    ];
+    let missing = if missing.is_empty() { &none_at_all } else { missing };
+    let body = |answer: &MissingAnswer| ErrorBody {
+        code: ErrorCode::MaieuticIncomplete,
+        message: format!("`{id}`: {}: {}", answer.field, answer.problem),
+        hints: vec![match answer.field.as_str() {
+            "goal" => "--goal \"what is to be achieved\"".to_owned(),
+            "acceptance_criteria" => "--accept \"how one will know that it is done\"".to_owned(),
+            _ => format!("windlass item intake --id {id}"),
+        }],
+    };
+    Fault::of(missing.iter().map(body).collect())
+        .unwrap_or_else(|| Fault::new(ErrorCode::MaieuticIncomplete, format!("`{id}` has no context")))
+}
+
+fn continuation(refusal: &ContinuationRefusal) -> Fault {
+    let code = match refusal {
+        ContinuationRefusal::Unknown { .. } => ErrorCode::UnknownRun,
+        _ => ErrorCode::BadRequest,
+    };
+    Fault::new(code, refusal.to_string()).hint("windlass bot runs")
+}
+
+fn run(refusal: &Refusal) -> Fault {
+    let code = match refusal {
+        Refusal::RunEnded { .. } => ErrorCode::RunEnded,
+        _ => ErrorCode::BadRequest,
+    };
+    let fault = Fault::new(code, refusal.to_string());
+    match refusal {
+        Refusal::RunEnded { run_id, .. } => fault.hint(format!("windlass bot show --run {run_id}")),
+        _ => fault,
+    }
+}
+
+fn item(refusal: &ItemRefusal) -> Fault {
+    let text = refusal.to_string();
+    match refusal {
+        ItemRefusal::IllegalMove { id, allowed, .. } => {
+            let fault = Fault::new(ErrorCode::IllegalMove, text);
+            match allowed.first() {
+                Some(to) => fault.hint(format!("windlass item move --id {id} --to {}", to.word())),
+                None => fault.hint(format!("windlass item show --id {id}")),
+            }
+        }
+        ItemRefusal::HoldActive { run_id, .. } => {
+            Fault::new(ErrorCode::IllegalMove, text).hint(format!("windlass bot cancel --run {run_id}"))
+        }
+        ItemRefusal::NotReady { id, .. } | ItemRefusal::OpenQuestions { id, .. } => {
+            Fault::new(ErrorCode::IllegalMove, text).hint(format!("windlass item edit --id {id} --help"))
+        }
+        ItemRefusal::NoSuchField { .. } | ItemRefusal::BadTitle { .. } => {
+            Fault::new(ErrorCode::BadRequest, text)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! From a folder to its repository and its workspace.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use uuid::Uuid;
+use windlass_capsule::{Op, Written};
+use windlass_contract::error::{ErrorCode, Fault};
+use windlass_contract::request::{Init, ShowPolicy};
+use windlass_contract::view::PolicyView;
+use windlass_domain::digest::Json;
+use windlass_domain::id::WorkspaceId;
+use windlass_domain::workspace::Workspace;
+use windlass_git::{OpenError, Repository};
+
+use super::{faults, with_sources};
+use crate::attempt::{merged, workspace_layer};
+use crate::clock;
+use crate::shared::Shared;
+use crate::store::blocking;
+
+/// Makes a repository known.
+pub(super) async fn init(shared: &Shared, request: Init) -> Result<Workspace, Fault> {
+    let repository = open(&request.folder).await?;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let root = repository.root();
+    let workspace = Workspace {
+        workspace_id: WorkspaceId::from_uuid(Uuid::now_v7()),
+        root: text(root),
+        common_dir: text(repository.common_dir()),
+        name: root.file_name().map_or_else(|| text(root), |name| name.to_string_lossy().into_owned()),
+        created_at: clock::now(),
+    };
+    match shared.store.write(Op::RegisterWorkspace(workspace)).await.map_err(faults::write)? {
+        Written::Workspace { workspace, .. } => Ok(workspace),
+        other => Err(Fault::new(ErrorCode::Io, format!("the writer answered {other:?} to a registration"))),
+    }
+}
+
+/// The repository around a folder.
+pub(super) async fn open(folder: &str) -> Result<Repository, Fault> {
+    if !Path::new(folder).is_absolute() {
+        return Err(Fault::new(ErrorCode::BadRequest, format!("`{folder}` is not an absolute path")));
+    }
+    let folder = folder.to_owned();
+    blocking(move || Repository::open(folder.as_ref())).await.map_err(|error| not_opened(&error))
+}
+
+fn not_opened(error: &OpenError) -> Fault {
+    let fault = Fault::new(ErrorCode::BadRequest, with_sources(error));
+    match error {
+        OpenError::NotARepository { .. } => fault.hint("cd into a git repository, or: git init"),
+        OpenError::NoCheckout { .. } => fault.hint("git worktree add ../checkout && cd ../checkout"),
+        _ => fault,
+    }
+}
+
+/// The repository around a folder and the workspace that it is.
+pub(super) async fn workspace(shared: &Shared, folder: &str) -> Result<(Repository, Workspace), Fault> {
+    let repository = open(folder).await?;
+    let common_dir = repository.common_dir().to_string_lossy().into_owned();
+    let found = shared.store.read(move |reader| reader.workspace_by_common_dir(&common_dir)).await;
+    match found.map_err(faults::read)? {
+        Some(workspace) => Ok((repository, workspace)),
+        None => Err(Fault::new(
+            ErrorCode::UnknownWorkspace,
+            format!("windlass does not know the repository {}", repository.root().display()),
+        )
+        .hint("windlass init")),
+    }
+}
+
+/// The merged policy, for a repository as its default branch has it, or the user's alone.
+pub(super) async fn show_policy(shared: &Arc<Shared>, request: ShowPolicy) -> Result<PolicyView, Fault> {
+    let layer = match request.folder {
+        None => None,
+        Some(folder) => {
+            let (repository, _) = workspace(shared, &folder).await?;
+            let trusted = move || match repository.default_branch() {
+                Ok(Some(branch)) => workspace_layer(&repository, &branch.commit),
+                Ok(None) => Ok(None),
+                Err(error) => Err(error.to_string()),
+            };
+            blocking(trusted).await.map_err(|why| Fault::new(ErrorCode::BadRequest, why))?
+        }
+    };
+    let tree = shared.tree().await.ok_or_else(leaving)?;
+    let policy = merged(&tree.policy, layer, Default::default()).await;
+    let policy =
+        policy.map_err(|why| Fault::new(ErrorCode::BadRequest, why).hint("windlass policy check"))?;
+    let broken = |error: windlass_domain::digest::NotJson| Fault::new(ErrorCode::Io, error.to_string());
+    Ok(PolicyView { digest: policy.digest().map_err(broken)?, policy: Json::of(&policy).map_err(broken)? })
+}
+
+/// The process is on its way out.
+pub(super) fn leaving() -> Fault {
+    Fault::new(ErrorCode::BusUnavailable, "the service is leaving").hint("try again; it is started anew")
+}

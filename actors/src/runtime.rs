@@ -1,0 +1,179 @@
+//! Starting and leaving: opens the capsule, grows the tree, waits for what ends it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ractor::{Actor, ActorRef};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use windlass_capsule::{LockText, OpenError, Options, Writer};
+use windlass_contract::document::TOOL_VERSION;
+use windlass_engine::ports::SandboxSupport;
+use windlass_process::Launcher;
+
+use crate::clock;
+use crate::control::Local;
+use crate::folders::Folders;
+use crate::shared::{Activity, Shared};
+use crate::store::{Store, blocking};
+use crate::tree::root::{Root, RootArguments, RootMessage};
+
+/// What a process needs to drive runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where things stand.
+    pub folders: Folders,
+    /// How holders are started.
+    pub launcher: Launcher,
+    /// Which of the runs that have not ended go on here.
+    pub recover: Recover,
+}
+
+/// Which of the runs that have not ended go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recover {
+    /// All of them: the service.
+    All,
+    /// None but what is submitted here: `--ephemeral` leaves the others alone.
+    None,
+}
+
+/// Why the tree could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The capsule cannot be opened for writing.
+    #[error(transparent)]
+    Capsule(#[from] OpenError),
+    /// A folder cannot be made.
+    #[error("the folder {} cannot be made", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The kernel does not tell which boot this is.
+    #[error("/proc/sys/kernel/random/boot_id cannot be read; is /proc mounted?")]
+    NoBootId(#[source] std::io::Error),
+    /// An actor did not start.
+    #[error("the tree of actors could not be started: {why}")]
+    Tree {
+        /// What it said.
+        why: String,
+    },
+}
+
+/// A running tree.
+pub struct Runtime {
+    control: Local,
+    activity: watch::Receiver<Activity>,
+    fatal: watch::Receiver<Option<String>>,
+    writer: Writer,
+    root: ActorRef<RootMessage>,
+    ended: JoinHandle<()>,
+}
+
+/// Opens the capsule and grows the tree. When it returns, every run that had not ended is placed.
+///
+/// # Errors
+/// [`StartError`]; nothing goes on then.
+pub async fn start(config: Config) -> Result<Runtime, StartError> {
+    let Config { folders, launcher, recover } = config;
+    let boot_id = clock::boot_id().map_err(StartError::NoBootId)?;
+    for folder in [folders.state().to_owned(), folders.holds()] {
+        let path = folder.clone();
+        let made = blocking(move || std::fs::create_dir_all(folder)).await;
+        made.map_err(|source| StartError::Folder { path, source })?;
+    }
+    let (head, head_seen) = watch::channel(windlass_domain::id::Cursor::default());
+    let capsule = folders.capsule();
+    let opened = blocking(move || {
+        let observer = Box::new(move |cursor, _events: &[windlass_domain::event::Event]| {
+            head.send_replace(cursor);
+        });
+        windlass_capsule::create_or_open(&capsule, Options::default(), &lock_text(), observer)
+    });
+    let (writer, reader) = opened.await?;
+    let shared = Arc::new(Shared {
+        store: Store::new(writer.clone(), reader, head_seen),
+        folders,
+        launcher,
+        sandbox: sandbox().await,
+        boot_id,
+        path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned()),
+        started_at: clock::now(),
+        activity: watch::Sender::default(),
+        tree: watch::Sender::default(),
+    });
+    let fatal_said = watch::Sender::default();
+    let fatal = fatal_said.subscribe();
+    let activity = shared.activity.subscribe();
+    let arguments = RootArguments { shared: Arc::clone(&shared), recover, fatal: fatal_said };
+    let grown = Actor::spawn(None, Root, arguments).await;
+    let (root, ended) = grown.map_err(|error| StartError::Tree { why: error.to_string() })?;
+    Ok(Runtime { control: Local::new(shared), activity, fatal, writer, root, ended })
+}
+
+/// What another writer is told who holds the capsule.
+fn lock_text() -> LockText {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    LockText {
+        pid: std::process::id(),
+        host,
+        start: clock::now().to_string(),
+        version: TOOL_VERSION.to_owned(),
+    }
+}
+
+async fn sandbox() -> SandboxSupport {
+    match windlass_process::sandbox::probe().await {
+        windlass_process::sandbox::SandboxSupport::Bwrap { version, .. } => {
+            SandboxSupport::Usable { version }
+        }
+        windlass_process::sandbox::SandboxSupport::Unusable { reason, mend } => {
+            SandboxSupport::Unusable { reason: format!("{reason}; {mend}") }
+        }
+    }
+}
+
+impl Runtime {
+    /// `Control` in this process.
+    #[must_use]
+    pub fn control(&self) -> Local {
+        self.control.clone()
+    }
+
+    /// What goes on, in numbers.
+    #[must_use]
+    pub fn activity(&self) -> watch::Receiver<Activity> {
+        self.activity.clone()
+    }
+
+    /// The capsule's writer, for the watchdog: its thread answers a ping or is stuck.
+    #[must_use]
+    pub const fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Waits until the process must leave, and says why: a commit failed in a way that cannot be gone on from, or the top of
+    /// the tree is gone.
+    pub async fn fatal(&self) -> String {
+        let mut fatal = self.fatal.clone();
+        match fatal.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            Err(_) => "the top of the tree has ended".to_owned(),
+        }
+    }
+
+    /// Ends the tree and closes the capsule, marked as cleanly stopped. Runs that have not ended go on at the next start.
+    pub async fn stop(self) {
+        let Self { writer, root, ended, .. } = self;
+        root.stop(None);
+        if let Err(error) = ended.await {
+            tracing::warn!(%error, "the tree of actors did not end cleanly");
+        }
+        if let Err(error) = blocking(move || writer.close()).await {
+            tracing::warn!(%error, "the capsule was not closed cleanly");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What the actors and `Control` share: the store, the folders, the surroundings, and where the actors are.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use windlass_engine::ports::SandboxSupport;
+use windlass_process::Launcher;
+
+use crate::folders::Folders;
+use crate::store::Store;
+use crate::tree::Tree;
+
+/// What goes on, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Activity {
+    /// Runs that go on.
+    pub running: u32,
+    /// Runs that wait for their turn.
+    pub queued: u32,
+}
+
+/// What does not change while this process lives.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) folders: Folders,
+    pub(crate) launcher: Launcher,
+    pub(crate) sandbox: SandboxSupport,
+    pub(crate) boot_id: String,
+    /// Where programs of checks are looked up: the PATH of this process when it started.
+    pub(crate) path: String,
+    pub(crate) started_at: windlass_domain::time::Timestamp,
+    pub(crate) activity: watch::Sender<Activity>,
+    /// The actors; none while the tree is being built anew.
+    pub(crate) tree: watch::Sender<Option<Tree>>,
+}
+
+impl Shared {
+    /// The actors, as soon as there are some. None when the process is leaving.
+    pub(crate) async fn tree(self: &Arc<Self>) -> Option<Tree> {
+        let mut tree = self.tree.subscribe();
+        let there = tree.wait_for(Option::is_some).await.ok()?;
+        (*there).clone()
+    }
+}

@@ -1,0 +1,103 @@
+//! The capsule as actors use it: writes that can be awaited, and reads off the async threads.
+
+use std::sync::Arc;
+
+use tokio::sync::{oneshot, watch};
+use windlass_capsule::{
+    Class, MAX_PAGE, Op, Overloaded, ReadError, Reader, StageError, StagedBlob, WriteError, Writer, Written,
+};
+use windlass_domain::capture::{CaptureMode, DataClass};
+use windlass_domain::event::{Event, Stream};
+use windlass_domain::id::{Cursor, Seq};
+
+/// Why a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// Too much waits already.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
+    /// The writer refused it or could not do it.
+    #[error(transparent)]
+    Write(#[from] Box<WriteError>),
+    /// A blob could not be staged.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+}
+
+/// The capsule, its writer and its readers.
+#[derive(Clone)]
+pub(crate) struct Store {
+    writer: Writer,
+    reader: Arc<Reader>,
+    head: watch::Receiver<Cursor>,
+}
+
+impl Store {
+    pub(crate) fn new(writer: Writer, reader: Reader, head: watch::Receiver<Cursor>) -> Self {
+        Self { writer, reader: Arc::new(reader), head }
+    }
+
+    /// Commits durably: the answer comes after it is on disk.
+    pub(crate) async fn write(&self, op: Op) -> Result<Written, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let reply = Box::new(move |result| {
+            // The one who asked may be gone; what was committed stays committed.
+            let _ = answer.send(result);
+        });
+        self.writer.write(Class::Durable, op, reply)?;
+        match answered.await {
+            Ok(result) => result.map_err(|error| StoreError::Write(Box::new(error))),
+            Err(_) => Err(StoreError::Write(Box::new(WriteError::Closed))),
+        }
+    }
+
+    /// Prepares bytes for a write that names them. Large ones go to the disk at once, on a blocking thread.
+    pub(crate) async fn stage(
+        &self,
+        class: DataClass,
+        mode: CaptureMode,
+        bytes: Vec<u8>,
+    ) -> Result<StagedBlob, StoreError> {
+        let writer = self.writer.clone();
+        blocking(move || writer.stage(class, mode, bytes)).await.map_err(StoreError::Stage)
+    }
+
+    /// Reads, on a blocking thread: a page fault must not hold up the bus.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let reader = Arc::clone(&self.reader);
+        blocking(move || read(&reader)).await
+    }
+
+    /// Changes with each commit.
+    pub(crate) fn head(&self) -> watch::Receiver<Cursor> {
+        self.head.clone()
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+}
+
+/// All events of a stream, in order.
+pub(crate) fn events_of(reader: &Reader, stream: &Stream) -> Result<Vec<Event>, ReadError> {
+    let mut events: Vec<Event> = Vec::new();
+    loop {
+        let from = events.last().map_or(Seq(1), |event| event.seq.next());
+        let page = reader.events(stream, from, MAX_PAGE)?;
+        if page.is_empty() {
+            return Ok(events);
+        }
+        events.extend(page);
+    }
+}
+
+/// Runs on a blocking thread, and passes a panic on to the one who waits.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -1,0 +1,257 @@
+//! What an engine needs from outside, as traits. The actors implement them with the capsule and the adapters.
+
+use async_trait::async_trait;
+use windlass_domain::child::{ChildEnd, ChildSpec, EndedBecause};
+use windlass_domain::diff::{ObjectId, Patch, Rebase};
+use windlass_domain::digest::Digest;
+use windlass_domain::event::Event;
+use windlass_domain::id::HoldId;
+use windlass_domain::run::Refusal;
+use windlass_domain::run::command::Act;
+use windlass_domain::run::step::StepKey;
+use windlass_policy::{Permit, RunTool, WriteWorktree};
+
+/// The run's own record, open for one attempt.
+#[async_trait]
+pub trait Record: Send + Sync {
+    /// Commits acts of this attempt, all or none, with the payloads that they name. What they caused comes back after it
+    /// is on disk.
+    async fn commit(&self, acts: Vec<Act>, payloads: Vec<Payload>) -> Result<Vec<Event>, RecordError>;
+
+    /// The bytes of a stored payload.
+    async fn payload(&self, digest: Digest) -> Result<Vec<u8>, RecordError>;
+
+    /// All events of the run so far.
+    async fn events(&self) -> Result<Vec<Event>, RecordError>;
+
+    /// A fresh id for a start of a child.
+    fn draw_hold_id(&self) -> HoldId;
+
+    /// Milliseconds of the boot clock, for measuring steps.
+    fn boot_clock_ms(&self) -> u64;
+}
+
+/// Bytes to be stored with acts that name them.
+#[derive(Debug, Clone)]
+pub struct Payload {
+    /// What kind of data it is; the capture mode decides whether it may be stored.
+    pub class: windlass_domain::capture::DataClass,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Why the record did not take something.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// A rule of the run refuses it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The capture mode forbids it.
+    #[error("the capture mode forbids to store {class:?} data")]
+    CaptureForbidden {
+        /// What kind of data it was.
+        class: windlass_domain::capture::DataClass,
+    },
+    /// The capsule cannot be written or read.
+    #[error("the capsule cannot be used: {0}")]
+    Unavailable(String),
+    /// What was read is not what was written.
+    #[error("the record of the run does not fit: {0}")]
+    Corrupt(String),
+}
+
+/// The repository of the run's workspace, and the worktrees that the run has of it.
+#[async_trait]
+pub trait Repository: Send + Sync {
+    /// The commit that a revision names; none when there is no such commit.
+    async fn resolve(&self, revision: &str) -> Result<Option<ObjectId>, RepositoryError>;
+    /// The tree of a commit.
+    async fn tree_of(&self, commit: &ObjectId) -> Result<ObjectId, RepositoryError>;
+    /// The change between two commits; from the empty tree without a base.
+    async fn patch(&self, base: Option<&ObjectId>, head: &ObjectId) -> Result<Patch, RepositoryError>;
+    /// The paths of the files in a commit.
+    async fn files(&self, commit: &ObjectId) -> Result<Vec<String>, RepositoryError>;
+    /// A file of a commit; none when it is not there. At most `limit` bytes: a larger one is an error.
+    async fn read(&self, commit: &ObjectId, path: &str, limit: u64) -> Result<Option<Vec<u8>>, RepositoryError>;
+    /// Makes sure that the worktree is there and stands as made; says where. Redone freely.
+    async fn make_worktree(
+        &self,
+        permit: &Permit<WriteWorktree>,
+        which: &WorktreeRole,
+        at: &ObjectId,
+    ) -> Result<String, RepositoryError>;
+    /// Commits all changes of the bot worktree; none when there are none.
+    async fn commit_worktree(
+        &self,
+        permit: &Permit<WriteWorktree>,
+        message: &str,
+    ) -> Result<Option<ObjectId>, RepositoryError>;
+    /// Carries `base..head` onto another commit, in memory.
+    async fn rebase(&self, base: &ObjectId, head: &ObjectId, onto: &ObjectId) -> Result<Rebase, RepositoryError>;
+    /// Moves the bot branch with its worktree from one commit to another.
+    async fn move_bot_branch(
+        &self,
+        permit: &Permit<WriteWorktree>,
+        from: &ObjectId,
+        to: &ObjectId,
+    ) -> Result<(), RepositoryError>;
+    /// Removes a worktree for analysis; its content is all in commits.
+    async fn remove_analysis_worktree(
+        &self,
+        permit: &Permit<WriteWorktree>,
+        which: &WorktreeRole,
+        at: &ObjectId,
+    ) -> Result<(), RepositoryError>;
+    /// Whether a worktree of the run is there.
+    async fn has_worktree(&self, which: &WorktreeRole) -> Result<bool, RepositoryError>;
+    /// Where a worktree of the run stands, or will stand.
+    fn worktree_path(&self, which: &WorktreeRole) -> String;
+    /// The shared `.git` folder, for the sandbox to show read-only.
+    fn git_folder(&self) -> String;
+    /// The name of the bot branch.
+    fn bot_branch(&self) -> String;
+}
+
+/// Which of a run's worktrees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorktreeRole {
+    /// The base commit, for analysis.
+    Base,
+    /// The head commit, for analysis.
+    Head,
+    /// The one that fixers and agents may change, on the bot branch.
+    Bot,
+}
+
+/// What the repository refused or could not do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct RepositoryError {
+    /// What failed, on what, and what to do.
+    pub message: String,
+}
+
+/// Child processes under holders.
+#[async_trait]
+pub trait Children: Send + Sync {
+    /// Starts the child of this hold, or finds it again, and follows it until it ends or turns out to be lost. When the
+    /// run is cancelled, the child is told to end, then made to.
+    async fn hold(
+        &self,
+        permit: &Permit<RunTool>,
+        hold_id: HoldId,
+        key: &StepKey,
+        spec: &ChildSpec,
+    ) -> Result<Held, ChildrenError>;
+    /// Forgets a hold whose step has its result.
+    async fn discard(&self, hold_id: HoldId);
+    /// The folders and programs that checks need here.
+    async fn surroundings(&self) -> Result<Surroundings, ChildrenError>;
+}
+
+/// How a hold came out.
+#[derive(Debug, Clone)]
+pub enum Held {
+    /// The child ended, and all it said is there.
+    Finished(ChildFinish),
+    /// The child is gone and nobody knows how it ended.
+    Lost {
+        /// What was found.
+        why: String,
+    },
+}
+
+/// How a child ended, with what it said.
+#[derive(Debug, Clone)]
+pub struct ChildFinish {
+    /// How it ended.
+    pub end: ChildEnd,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error.
+    pub stderr: Vec<u8>,
+    /// How long it ran, in milliseconds of the boot clock.
+    pub duration_ms: u64,
+    /// Bytes that a crash took from its output.
+    pub lost_bytes: u64,
+}
+
+impl ChildFinish {
+    /// Whether the run's cancellation ended it.
+    #[must_use]
+    pub fn was_cancelled(&self) -> bool {
+        matches!(self.end, ChildEnd::Ended { why: EndedBecause::Cancelled })
+    }
+}
+
+/// A holder could not be started or reached.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct ChildrenError {
+    /// What failed, on what, and what to do.
+    pub message: String,
+}
+
+/// The folders and programs that checks need on this machine. Fixed by the run's first step.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Surroundings {
+    /// The user's home folder, where toolchains and package caches are looked for.
+    pub home: String,
+    /// Where programs are looked up.
+    pub path: String,
+    /// A private folder of the run for HOME, temporary files and build folders.
+    pub scratch: String,
+    /// Whether a sandbox can be had.
+    pub sandbox: SandboxSupport,
+    /// The user's own checks file with its name, where there is one.
+    pub user_checks: Option<UserChecks>,
+}
+
+/// The user's own checks file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct UserChecks {
+    /// Its name, for messages.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Whether a sandbox can be had.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum SandboxSupport {
+    /// It works.
+    Usable {
+        /// The program's version.
+        version: String,
+    },
+    /// It does not.
+    Unusable {
+        /// Why, with the mend.
+        reason: String,
+    },
+}
+
+/// Results of checks on trees that were looked at before. A cache: losing it costs time, never a record.
+#[async_trait]
+pub trait CheckCache: Send + Sync {
+    /// What is kept under this key.
+    async fn get(&self, key: Digest) -> Option<Vec<u8>>;
+    /// Keeps it.
+    async fn put(&self, key: Digest, value: Vec<u8>);
+}
+
+/// Bundles what an engine needs.
+#[derive(Clone)]
+pub struct Ports {
+    /// The run's record.
+    pub record: std::sync::Arc<dyn Record>,
+    /// The workspace's repository.
+    pub repository: std::sync::Arc<dyn Repository>,
+    /// Child processes.
+    pub children: std::sync::Arc<dyn Children>,
+    /// Earlier results.
+    pub cache: std::sync::Arc<dyn CheckCache>,
+}
+
