@@ -8,6 +8,7 @@ use windlass_capsule::{Op, WriteError, Written};
 use windlass_domain::digest::Digest;
 use windlass_domain::event::{Event, Stream};
 use windlass_domain::id::HoldId;
+use windlass_domain::item::ItemType;
 use windlass_domain::run::Run;
 use windlass_domain::run::command::{Act, RunCommand};
 use windlass_engine::ports::{Payload, Record, RecordError};
@@ -48,6 +49,14 @@ impl Record for RunRecord {
         let stream = Stream::Run { run_id: self.run.run_id };
         let read = self.shared.store.read(move |reader| events_of(reader, &stream)).await;
         read.map_err(|error| RecordError::Corrupt(error.to_string()))
+    }
+
+    async fn item_type(&self) -> Result<ItemType, RecordError> {
+        let (workspace_id, id) = (self.run.request.workspace_id, self.run.request.work_item_id.clone());
+        let read = self.shared.store.read(move |reader| reader.item(workspace_id, &id)).await;
+        let item = read.map_err(|error| RecordError::Corrupt(error.to_string()))?;
+        item.map(|item| item.item_type())
+            .ok_or_else(|| RecordError::Corrupt("the run's work item is gone".to_owned()))
     }
 
     fn draw_hold_id(&self) -> HoldId {

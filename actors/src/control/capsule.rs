@@ -64,8 +64,8 @@ pub(super) async fn get_artifact(shared: &Shared, request: GetArtifact) -> Resul
 pub(super) async fn verify(shared: &Shared, request: VerifyCapsule) -> Result<Verification, Fault> {
     let head = request.head.as_deref().map(str::parse::<Digest>).transpose();
     let head = head.map_err(|error| Fault::new(ErrorCode::BadRequest, error.to_string()))?;
-    let options = VerifyOptions { head, ..VerifyOptions::default() };
     let read = shared.store.read(move |reader| {
+        let options = VerifyOptions { head, ..VerifyOptions::default() };
         let report = windlass_capsule::verify(reader, options)?;
         Ok((report, reader.head()?))
     });

@@ -6,6 +6,7 @@ use windlass_domain::diff::{ObjectId, Patch, Rebase};
 use windlass_domain::digest::Digest;
 use windlass_domain::event::Event;
 use windlass_domain::id::HoldId;
+use windlass_domain::item::ItemType;
 use windlass_domain::run::Refusal;
 use windlass_domain::run::command::Act;
 use windlass_domain::run::step::StepKey;
@@ -23,6 +24,9 @@ pub trait Record: Send + Sync {
 
     /// All events of the run so far.
     async fn events(&self) -> Result<Vec<Event>, RecordError>;
+
+    /// The type of the run's work item, which never changes.
+    async fn item_type(&self) -> Result<ItemType, RecordError>;
 
     /// A fresh id for a start of a child.
     fn draw_hold_id(&self) -> HoldId;
@@ -72,7 +76,12 @@ pub trait Repository: Send + Sync {
     /// The paths of the files in a commit.
     async fn files(&self, commit: &ObjectId) -> Result<Vec<String>, RepositoryError>;
     /// A file of a commit; none when it is not there. At most `limit` bytes: a larger one is an error.
-    async fn read(&self, commit: &ObjectId, path: &str, limit: u64) -> Result<Option<Vec<u8>>, RepositoryError>;
+    async fn read(
+        &self,
+        commit: &ObjectId,
+        path: &str,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, RepositoryError>;
     /// Makes sure that the worktree is there and stands as made; says where. Redone freely.
     async fn make_worktree(
         &self,
@@ -87,7 +96,12 @@ pub trait Repository: Send + Sync {
         message: &str,
     ) -> Result<Option<ObjectId>, RepositoryError>;
     /// Carries `base..head` onto another commit, in memory.
-    async fn rebase(&self, base: &ObjectId, head: &ObjectId, onto: &ObjectId) -> Result<Rebase, RepositoryError>;
+    async fn rebase(
+        &self,
+        base: &ObjectId,
+        head: &ObjectId,
+        onto: &ObjectId,
+    ) -> Result<Rebase, RepositoryError>;
     /// Moves the bot branch with its worktree from one commit to another.
     async fn move_bot_branch(
         &self,
@@ -254,4 +268,3 @@ pub struct Ports {
     /// Earlier results.
     pub cache: std::sync::Arc<dyn CheckCache>,
 }
-

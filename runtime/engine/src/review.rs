@@ -10,5 +10,6 @@ pub mod compare;
 pub mod looks;
 pub mod parse;
 pub mod preset;
+pub mod procedure;
 pub mod render;
 pub mod report;

@@ -18,8 +18,9 @@ use super::inputs::{Prepared, failed, repository};
 use crate::context::{HeldChild, Recorded, RunContext};
 use crate::ports::{ChildFinish, SandboxSupport, Surroundings, WorktreeRole};
 use crate::review::checks::{Check, Ecosystem};
+use crate::review::looks::{Looked, Subject};
 use crate::review::parse::{self, Output, Places, Reading};
-use crate::review::{compare, looks};
+use crate::review::{compare, looks, report};
 use crate::stop::Stop;
 
 /// Between the request to end a command and its end by force.
@@ -31,6 +32,8 @@ const VERSION_TIME_MS: u64 = 60_000;
 /// Everything that was found.
 pub(super) struct Checked {
     pub(super) findings: Vec<Finding>,
+    /// How many more each check or look had beyond its limit.
+    pub(super) dropped: BTreeMap<String, u64>,
     pub(super) commands: Vec<CommandRan>,
 }
 
@@ -51,7 +54,7 @@ impl Recorded for Option<CheckRun> {
     const CLASS: DataClass = DataClass::Output;
 }
 
-impl Recorded for Vec<Finding> {
+impl Recorded for Looked {
     const CLASS: DataClass = DataClass::Output;
 }
 
@@ -80,14 +83,13 @@ type SideRuns = Vec<(CommandRan, Option<Reading>)>;
 pub(super) async fn check(review: &Review<'_>, prepared: &Prepared) -> Result<Checked, Stop> {
     let request = review.context.request();
     let protected: Vec<String> = review.policy.protected_paths().into_iter().map(str::to_owned).collect();
-    let looked: Vec<Finding> = review
+    let looked: Looked = review
         .context
         .step("looks", &(&request.preset, &request.scopes, &protected), || async {
-            Ok(looks::look(&looks::Subject {
+            Ok(looks::look_at(&Subject {
                 diff: &prepared.diff,
-                head_files: &prepared.files.head,
                 whole_tree: prepared.inputs.base.is_none(),
-                protected_paths: &protected,
+                protected: &protected,
                 preset: request.preset,
                 scopes: &request.scopes,
             }))
@@ -119,14 +121,15 @@ pub(super) async fn check(review: &Review<'_>, prepared: &Prepared) -> Result<Ch
 /// Tells new from old, check by check.
 fn gather(
     prepared: &Prepared,
-    looked: Vec<Finding>,
+    looked: Looked,
     checks: &[&Check],
     head: SideRuns,
     base: Option<SideRuns>,
 ) -> Checked {
     let mut findings: Vec<Finding> = prepared.plan.problem.iter().cloned().collect();
     let mut commands = Vec::new();
-    findings.extend(looked);
+    findings.extend(looked.findings);
+    let mut dropped = looked.dropped;
     let mut base = base.map(Vec::into_iter);
     for (check, (command, reading)) in checks.iter().zip(head) {
         let before = base.as_mut().and_then(Iterator::next);
@@ -135,12 +138,22 @@ fn gather(
             None => (None, None),
         };
         if let Some(reading) = &reading {
-            findings.extend(compare::tell(check, reading, base_reading.as_ref(), &prepared.diff));
+            if let Reading::Complete { dropped: more @ 1.., .. } = reading {
+                dropped.insert(check.name.clone(), *more);
+            }
+            let before = base_reading.as_ref().filter(|reading| matches!(reading, Reading::Complete { .. }));
+            let told = compare::tell_origins(
+                reading.findings().to_vec(),
+                before.map(Reading::findings),
+                &prepared.diff,
+            );
+            findings.extend(told);
+            findings.extend(report::problem_of_check(check, reading));
         }
         commands.push(command);
         commands.extend(base_command);
     }
-    Checked { findings: compare::fold(findings), commands }
+    Checked { findings: compare::fold(findings), dropped, commands }
 }
 
 /// What each program says of its version, for the cache's keys. A tool that does not say is not cached.
@@ -153,22 +166,25 @@ async fn tool_versions(
     if prepared.inputs.base.is_none() {
         return Ok(versions);
     }
-    let programs: std::collections::BTreeSet<&String> = checks.iter().filter_map(|check| check.argv.first()).collect();
+    let programs: std::collections::BTreeSet<&String> =
+        checks.iter().filter_map(|check| check.argv.first()).collect();
     let scratch = format!("{}/version", prepared.inputs.surroundings.scratch);
     for program in programs {
         let flag = if program == "go" { "version" } else { "--version" };
         let argv = vec![program.clone(), flag.to_owned()];
         let command = Command { name: program, argv: &argv, origin: prepared.plan.checks.origin };
-        let Ok(permit) = review.permit(review.context, &command, &prepared.inputs.surroundings).await? else { continue };
+        let Ok(permit) = review.permit(review.context, &command, &prepared.inputs.surroundings).await? else {
+            continue;
+        };
         let limits = ChildLimits { time_ms: VERSION_TIME_MS, output_bytes: 64 * 1024, grace_ms: GRACE_MS };
         let spec = review.spec(prepared, &argv, &scratch, &scratch, limits);
         let child = HeldChild { spec: &spec, permit: &permit, on_lost: OnLost::Redo };
         let said: String = review
             .context
             .held(&format!("version {program}"), &argv, child, |finish| match finish.end {
-                ChildEnd::Exited { code: 0 } => {
-                    parse::one_line(String::from_utf8_lossy(&finish.stdout).lines().next().unwrap_or_default())
-                }
+                ChildEnd::Exited { code: 0 } => parse::one_line(
+                    String::from_utf8_lossy(&finish.stdout).lines().next().unwrap_or_default(),
+                ),
                 _ => String::new(),
             })
             .await?;
@@ -347,7 +363,12 @@ impl Review<'_> {
         Ok((ran, Some(run.reading)))
     }
 
-    async fn cached(&self, context: &RunContext, check: &Check, key: Digest) -> Result<Option<CheckRun>, Stop> {
+    async fn cached(
+        &self,
+        context: &RunContext,
+        check: &Check,
+        key: Digest,
+    ) -> Result<Option<CheckRun>, Stop> {
         context
             .step(&format!("recall {}", check.name), &key, || async {
                 let kept = self.context.ports().cache.get(key).await;
@@ -387,7 +408,8 @@ impl Review<'_> {
             let places = Places::new(worktree, side.files.iter().map(String::as_str));
             check_run(check, finish, &places)
         };
-        let run: CheckRun = context.held(&format!("check {}", check.name), &(check, side.commit), child, derive).await?;
+        let run: CheckRun =
+            context.held(&format!("check {}", check.name), &(check, side.commit), child, derive).await?;
         if let (Some(key), CommandResult::Exited { .. }) = (key, &run.result) {
             context
                 .step(&format!("keep {}", check.name), &key, || async {
@@ -424,7 +446,9 @@ pub(super) fn result_of(end: &ChildEnd) -> CommandResult {
         ChildEnd::Ended { why } => CommandResult::Ended {
             why: match why {
                 windlass_domain::child::EndedBecause::TimeLimit => "it ran into its time limit".to_owned(),
-                windlass_domain::child::EndedBecause::OutputLimit => "it printed more than its limit".to_owned(),
+                windlass_domain::child::EndedBecause::OutputLimit => {
+                    "it printed more than its limit".to_owned()
+                }
                 windlass_domain::child::EndedBecause::Cancelled => "the run was cancelled".to_owned(),
             },
         },
@@ -448,7 +472,10 @@ fn cache_key(
 
 /// Removes the worktrees for analysis; their content is all in commits.
 pub(super) async fn clean(review: &Review<'_>, prepared: &Prepared) -> Result<(), Stop> {
-    let sides = [(WorktreeRole::Head, Some(&prepared.inputs.head)), (WorktreeRole::Base, prepared.inputs.base.as_ref())];
+    let sides = [
+        (WorktreeRole::Head, Some(&prepared.inputs.head)),
+        (WorktreeRole::Base, prepared.inputs.base.as_ref()),
+    ];
     for (role, commit) in sides {
         let Some(commit) = commit else { continue };
         let path = repository(review).worktree_path(&role);

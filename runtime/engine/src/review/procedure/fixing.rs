@@ -130,7 +130,8 @@ async fn commit(
         reason: BlockedReason::PolicyDenied,
         message: denied.to_string(),
     })?;
-    let message = format!("windlass: fixes for {}\n\nRun: {}\n", context.request().work_item_id, context.run_id());
+    let message =
+        format!("windlass: fixes for {}\n\nRun: {}\n", context.request().work_item_id, context.run_id());
     context
         .step(step, &message, || async {
             repository(review).commit_worktree(&permit, &message).await.map_err(failed)

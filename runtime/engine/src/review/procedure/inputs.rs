@@ -7,6 +7,7 @@ use windlass_contract::document::{Confidence, Finding, FindingOrigin, Severity};
 use windlass_domain::capture::DataClass;
 use windlass_domain::diff::{ObjectId, TreeDiff};
 use windlass_domain::digest::Digest;
+use windlass_domain::item::ItemType;
 use windlass_domain::run::Phase;
 use windlass_domain::run::request::Scope;
 use windlass_policy::CheckOrigin;
@@ -30,6 +31,8 @@ pub(super) struct Inputs {
     pub(super) base_tree: Option<ObjectId>,
     /// The branch that a patch is meant for, by its full name; none when a bare commit is looked at.
     pub(super) target: Option<String>,
+    /// What the work item is.
+    pub(super) item_type: ItemType,
     /// The digest of the policy that holds.
     pub(super) policy: Digest,
     /// The machine around the checks.
@@ -91,7 +94,8 @@ pub(super) async fn prepare(review: &Review<'_>) -> Result<Prepared, Stop> {
             Ok(patch.diff)
         })
         .await?;
-    let files: Files = context.step("files", &(&inputs.base, &inputs.head), || list_files(review, &inputs)).await?;
+    let files: Files =
+        context.step("files", &(&inputs.base, &inputs.head), || list_files(review, &inputs)).await?;
     let plan: Plan = context.step("plan", inputs.trusted(), || make_plan(review, &inputs, &files)).await?;
     let summary = format!(
         "{} changed files, {} checks from {}",
@@ -144,6 +148,7 @@ async fn fix_inputs(review: &Review<'_>) -> Result<Inputs, Stop> {
         head,
         base_tree,
         target: named.starts_with("refs/heads/").then(|| named.to_owned()),
+        item_type: review.context.ports().record.item_type().await.map_err(Stop::Attempt)?,
         policy,
         surroundings: surroundings.map_err(|error| Stop::failed(error.message))?,
     })

@@ -32,21 +32,21 @@ pub(super) async fn publish(
     let mut commands = checked.commands;
     commands.extend(fixers);
     let report = report::assemble(report::Material {
-        base_commit: prepared.inputs.base.clone(),
-        head_commit: prepared.inputs.head.clone(),
+        base: prepared.inputs.base.clone(),
+        head: prepared.inputs.head.clone(),
         preset: request.preset,
         scopes: request.scopes.clone(),
         findings: checked.findings,
         commands,
-        diff: &prepared.diff,
+        dropped: checked.dropped,
         patch_bundle_uri: bundle_uri,
-        rebase_conflict: finalized.is_some_and(Finalized::conflicts),
+        item: prepared.inputs.item_type,
     });
     let json = canonical_json(&report).map_err(|error| Stop::failed(error.to_string()))?;
-    let sarif = canonical_json(&render::sarif(&report)).map_err(|error| Stop::failed(error.to_string()))?;
     store(review, "review/review_report.json", "application/json", json.into_bytes()).await?;
     store(review, "review/review_report.md", "text/markdown", render::markdown(&report).into_bytes()).await?;
-    store(review, "review/review.sarif", "application/sarif+json", sarif.into_bytes()).await?;
+    store(review, "review/review.sarif", "application/sarif+json", render::sarif(&report).into_bytes())
+        .await?;
     Ok(report.summary)
 }
 
@@ -65,7 +65,9 @@ async fn publish_patch(
     if let Some((path, rule)) = secret_in(&patch) {
         return Err(Stop::Blocked {
             reason: BlockedReason::CaptureBlocked,
-            message: format!("the patch holds a secret ({rule}) in `{path}` and is not stored; the bot worktree has it"),
+            message: format!(
+                "the patch holds a secret ({rule}) in `{path}` and is not stored; the bot worktree has it"
+            ),
         });
     }
     let digest = patch.digest();
@@ -73,7 +75,9 @@ async fn publish_patch(
     let (rebase, rebase_target_commit, conflicts) = match &finalized.rebase {
         Rebase::NotNeeded => (RebaseState::NotNeeded, None, Vec::new()),
         Rebase::Clean { target, .. } => (RebaseState::Clean, Some(target.clone()), Vec::new()),
-        Rebase::Conflict { target, conflicts } => (RebaseState::Conflict, Some(target.clone()), conflicts.clone()),
+        Rebase::Conflict { target, conflicts } => {
+            (RebaseState::Conflict, Some(target.clone()), conflicts.clone())
+        }
     };
     let diff_uri = uri(review, diff.path);
     let apply_instructions = instructions(&finalized.rebase, &diff_uri, &repository(review).bot_branch());
