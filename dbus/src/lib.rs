@@ -12,6 +12,8 @@ mod client;
 mod convert;
 mod fault;
 mod names;
+#[cfg(test)]
+mod samples;
 mod server;
 
 pub use bus::Bus;
