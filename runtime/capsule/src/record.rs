@@ -131,3 +131,8 @@ pub(crate) fn decode<T: Stored>(bytes: &[u8]) -> Result<T, BadRecord> {
         .map_err(|error: bincode::error::DecodeError| BadRecord::Body { why: error.to_string() })?;
     if used == length { Ok(value) } else { Err(BadRecord::LeftOver { left: length - used }) }
 }
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+pub(crate) mod samples;

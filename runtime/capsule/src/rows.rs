@@ -11,6 +11,7 @@ use windlass_domain::item::WorkItem;
 use windlass_domain::run::Run;
 use windlass_domain::workspace::Workspace;
 
+use crate::canonical;
 use crate::record::{Kind, Stored};
 
 /// The newest event of a stream.
@@ -48,7 +49,7 @@ pub(crate) struct LinkHead {
 impl Link {
     /// SHA-256 over the canonical JSON of the link.
     pub(crate) fn hash(&self) -> Digest {
-        Digest::of_json(self).expect("a link holds texts and small numbers only")
+        canonical::digest(self).expect("a link holds texts and small numbers only")
     }
 }
 

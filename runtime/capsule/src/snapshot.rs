@@ -5,6 +5,7 @@ use std::fmt::{Debug, Write as _};
 
 use windlass_domain::admission::Deduped;
 use windlass_domain::artifact::Artifact;
+use windlass_domain::digest::{Digest, canonical_json};
 use windlass_domain::event::Event;
 use windlass_domain::id::RunId;
 use windlass_domain::item::WorkItem;
@@ -79,24 +80,31 @@ impl Text<'_> {
     }
 }
 
-/// Printable bytes as they are, others as hexadecimal in angle brackets.
+/// Texts inside a key as they are, other bytes as hexadecimal in angle brackets; a digest is all hexadecimal.
 fn shown(key: &[u8]) -> String {
-    let mut text = String::new();
-    for piece in key.chunk_by(|one, next| one.is_ascii_graphic() == next.is_ascii_graphic()) {
-        match std::str::from_utf8(piece) {
-            Ok(piece) if piece.bytes().all(|byte| byte.is_ascii_graphic()) => text.push_str(piece),
-            _ => {
-                text.push('<');
-                text.push_str(&hex::encode(piece));
-                text.push('>');
+    /// Shorter runs of printable bytes are taken for chance.
+    const SHORTEST_TEXT: usize = 3;
+    if key.len() == size_of::<Digest>() {
+        return hex::encode(key);
+    }
+    let (mut text, mut bytes) = (String::new(), String::new());
+    for (number, piece) in
+        key.chunk_by(|one, next| one.is_ascii_graphic() == next.is_ascii_graphic()).enumerate()
+    {
+        if piece[0].is_ascii_graphic() && (number == 0 || piece.len() >= SHORTEST_TEXT) {
+            if !bytes.is_empty() {
+                text += &format!("<{}>", std::mem::take(&mut bytes));
             }
+            text.extend(piece.iter().copied().map(char::from));
+        } else {
+            bytes += &hex::encode(piece);
         }
     }
-    text
+    if bytes.is_empty() { text } else { format!("{text}<{bytes}>") }
 }
 
 fn json(value: &impl serde::Serialize) -> String {
-    windlass_domain::digest::canonical_json(value).expect("stored values hold only what JSON can express")
+    canonical_json(value).expect("stored values hold only what JSON can express")
 }
 
 fn debug<T: Debug>(value: T) -> String {

@@ -37,7 +37,7 @@ use crate::open::{Clock, Observer};
 use crate::reader::Reader;
 use crate::rows::CapsuleHead;
 
-pub(crate) use runs::named_blob;
+pub(crate) use runs::{NamedBlob, named_blobs};
 
 /// How a capsule is opened for writing.
 pub struct Options {

@@ -44,7 +44,8 @@ impl Work<'_> {
         };
         let mut found = wanted.is_none_or(|wanted| wanted == Digest::ZERO);
         while chain.seq < head.link_seq {
-            let until = head.link_seq.min(chain.seq + LINKS_AT_ONCE);
+            let before = chain.seq;
+            let until = head.link_seq.min(before + LINKS_AT_ONCE);
             let broken = self.reader.read(|view| {
                 while chain.seq < until {
                     if let Err(fault) = chain.step(view)? {
@@ -54,7 +55,7 @@ impl Work<'_> {
                 }
                 Ok(None)
             })?;
-            self.report.links += chain.seq.saturating_sub(until.saturating_sub(LINKS_AT_ONCE));
+            self.report.links += chain.seq - before;
             if let Some(fault) = broken {
                 self.fault(fault);
                 return Ok(());
@@ -137,12 +138,8 @@ impl Chain {
                     FaultKind::OutOfOrder { cursor: event.cursor, stream: event.stream, seq: event.seq };
                 return Ok(Err(place(kind)));
             }
-            if self.rehash {
-                let computed = canonical::event_hash(&event);
-                if computed != event.hash {
-                    let kind = FaultKind::Hash { stated: event.hash, computed };
-                    return Ok(Err(Fault::at(&event, kind)));
-                }
+            if let Some(kind) = self.hash_fault(&event) {
+                return Ok(Err(Fault::at(&event, kind)));
             }
             match open.get(&event.stream) {
                 Some((seq, hash)) if event.seq == *seq && event.hash == *hash => {
@@ -161,6 +158,20 @@ impl Chain {
             self.cursor = cursor;
         }
         heads_reach(view, link)
+    }
+}
+
+impl Chain {
+    /// What is wrong with the hash of an event, where nobody else looks at it.
+    fn hash_fault(&self, event: &Event) -> Option<FaultKind> {
+        if !self.rehash {
+            return None;
+        }
+        match canonical::event_hash(event) {
+            Ok(computed) if computed == event.hash => None,
+            Ok(computed) => Some(FaultKind::Hash { stated: event.hash, computed }),
+            Err(error) => Some(FaultKind::Unreadable { why: error.to_string() }),
+        }
     }
 }
 

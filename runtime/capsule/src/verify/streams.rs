@@ -18,7 +18,7 @@ use crate::error::ReadError;
 use crate::keys;
 use crate::reader::View;
 use crate::rows::{RunRow, StreamHead};
-use crate::writer::named_blob;
+use crate::writer::{NamedBlob, named_blobs};
 
 /// What was counted on the way.
 #[derive(Default)]
@@ -148,7 +148,12 @@ impl Walk<'_> {
             return Ok(Err(place(kind)));
         }
         self.counts.events += 1;
-        let computed = canonical::event_hash(&event);
+        let computed = match canonical::event_hash(&event) {
+            Ok(computed) => computed,
+            Err(error) => {
+                return Ok(Err(place(FaultKind::Unreadable { why: error.to_string() })));
+            }
+        };
         if computed != event.hash {
             let kind = FaultKind::Hash { stated: event.hash, computed };
             return Ok(Err(Fault::at(&event, kind)));
@@ -160,10 +165,10 @@ impl Walk<'_> {
         if let Err(why) = made.apply(&event) {
             return Ok(Err(Fault::at(&event, FaultKind::Refused { why })));
         }
-        if let Some((digest, bytes)) = named_blob(&event.data)
-            && let Some(kind) = self.blob(digest, bytes)?
-        {
-            return Ok(Err(Fault::at(&event, kind)));
+        for NamedBlob { digest, bytes } in named_blobs(&event.data) {
+            if let Some(kind) = self.blob(digest, bytes)? {
+                return Ok(Err(Fault::at(&event, kind)));
+            }
         }
         Ok(self.projected(&event)?.map_or(Ok(event.hash), Err))
     }

@@ -154,7 +154,8 @@ impl<'a> Batch<'a> {
                 prev_hash: before.hash,
                 hash: Digest::ZERO,
             };
-            event.hash = canonical::event_hash(&event);
+            event.hash = canonical::event_hash(&event)
+                .expect("an event that was decided holds only what JSON can express");
             heads.insert(stream_key.clone(), StreamHead { seq: event.seq, hash: event.hash });
             let bytes =
                 record::encode(&event).map_err(|error| WriteError::TooLarge { bytes: error.bytes })?;

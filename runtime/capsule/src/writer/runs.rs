@@ -55,34 +55,47 @@ impl Draft<'_> {
 
     /// Every blob that a drafted event names must be stored, with the size that the event states; those that came with
     /// the entry are kept.
-    fn take_blobs(&mut self, blobs: Vec<StagedBlob>) -> Result<(), WriteError> {
-        let named: Vec<_> = self.plan.events.iter().filter_map(|event| named_blob(&event.data)).collect();
+    pub(super) fn take_blobs(&mut self, staged: Vec<StagedBlob>) -> Result<(), WriteError> {
+        let named: Vec<_> = self.plan.events.iter().flat_map(|event| named_blobs(&event.data)).collect();
+        let of_entry = staged.into_iter().filter_map(StagedBlob::into_inline);
+        let kept = of_entry.filter(|(digest, _)| named.iter().any(|blob| blob.digest == *digest));
+        self.plan.blobs.extend(kept);
         let view = self.view();
-        for (digest, bytes) in &named {
-            let staged = blobs.iter().find(|blob| blob.digest() == *digest && blob.inline().is_some());
-            let stored = match staged {
-                Some(staged) => Some(staged.bytes()),
-                None => blob::size(view.folder, view.tables, view.txn, *digest)?,
+        for NamedBlob { digest, bytes } in named {
+            let stored = match self.plan.blobs.iter().find(|(kept, _)| *kept == digest) {
+                Some((_, bytes)) => Some(bytes.len() as u64),
+                None => blob::size(view.folder, view.tables, view.txn, digest)?,
             };
             if stored.is_none() || bytes.is_some_and(|bytes| stored != Some(bytes)) {
-                return Err(WriteError::BlobMissing { digest: *digest, bytes: bytes.unwrap_or(0) });
+                return Err(WriteError::BlobMissing { digest, bytes: bytes.unwrap_or(0) });
             }
         }
-        let kept = blobs.into_iter().filter(|blob| named.iter().any(|(digest, _)| *digest == blob.digest()));
-        self.plan.blobs.extend(kept.filter_map(StagedBlob::into_inline));
         Ok(())
     }
 }
 
-/// The blob that an event names, with its size where the event states it.
-pub(crate) fn named_blob(event: &EventData) -> Option<(Digest, Option<u64>)> {
-    match event {
+/// A blob as an event names it.
+pub(crate) struct NamedBlob {
+    pub(crate) digest: Digest,
+    /// Its size, where the event states it.
+    pub(crate) bytes: Option<u64>,
+}
+
+/// The blobs that an event names.
+pub(crate) fn named_blobs(event: &EventData) -> impl Iterator<Item = NamedBlob> + use<> {
+    let sized = |digest, bytes| [Some(NamedBlob { digest, bytes: Some(bytes) }), None];
+    let digest_only = |digest| Some(NamedBlob { digest, bytes: None });
+    let named = match event {
         EventData::Run(RunEvent::StepFinished { result: StepResult::Stored { digest, bytes }, .. }) => {
-            Some((*digest, Some(*bytes)))
+            sized(*digest, *bytes)
         }
-        EventData::Run(RunEvent::ArtifactStored(artifact)) => Some((artifact.digest, Some(artifact.bytes))),
-        EventData::Item(ItemEvent::ContextAnswered { digest, .. }) => Some((*digest, None)),
-        EventData::Item(ItemEvent::Created { item }) => item.context.map(|digest| (digest, None)),
-        EventData::Run(_) | EventData::Item(_) | EventData::Workspace(_) => None,
-    }
+        EventData::Run(RunEvent::ArtifactStored(artifact)) => sized(artifact.digest, artifact.bytes),
+        EventData::Run(RunEvent::Submitted { admission, .. }) => {
+            [digest_only(admission.policy_digest), digest_only(admission.context_digest)]
+        }
+        EventData::Item(ItemEvent::ContextAnswered { digest, .. }) => [digest_only(*digest), None],
+        EventData::Item(ItemEvent::Created { item }) => [item.context.and_then(digest_only), None],
+        EventData::Run(_) | EventData::Item(_) | EventData::Workspace(_) => [None, None],
+    };
+    named.into_iter().flatten()
 }

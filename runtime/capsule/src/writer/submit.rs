@@ -19,10 +19,6 @@ impl Draft<'_> {
         }
         let item = self.prepare_item(&submission)?;
         let Submission { run_id, request, admission, policy, .. } = submission;
-        if policy.digest() != admission.policy_digest {
-            return Err(WriteError::BlobMissing { digest: admission.policy_digest, bytes: policy.bytes() });
-        }
-        self.plan.blobs.extend(policy.into_inline());
         let active = self.active(request.workspace_id, &request.work_item_id, request.kind)?;
         let facts = Facts { item: &item, active, deduped: None };
         let events = match admission::admit(&request, &admission, facts)? {
@@ -38,6 +34,7 @@ impl Draft<'_> {
         for event in events {
             self.run_event(run_id, None, event)?;
         }
+        self.take_blobs(vec![policy])?;
         Ok(Written::Submitted { run_id, new: true, events: Vec::new() })
     }
 

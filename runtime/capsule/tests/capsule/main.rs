@@ -1,4 +1,12 @@
 //! The capsule from outside: real folders, real threads, real processes.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test is what they are for")]
+
+mod crash;
+mod damage;
+mod grouping;
+mod lists;
+mod opening;
+mod replay;
 mod support;
 mod writing;

@@ -1,10 +1,12 @@
 //! A capsule in a temporary folder, with a fixed clock, and the values that tests write into it.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use windlass_capsule::{
-    Class, LockText, Op, OpenError, Options, Reader, Submission, WriteError, Writer, Written, create_or_open,
+    Class, LockText, Op, OpenError, Options, Reader, StagedBlob, Submission, VerifyOptions, WriteError,
+    Writer, Written, create_or_open, verify,
 };
 use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::diff::ObjectId;
@@ -66,10 +68,18 @@ impl Ship {
     /// With a workspace and the task `T-1`, which has a complete context.
     pub(crate) fn with_task() -> Self {
         let ship = Self::new();
-        ship.write(Op::RegisterWorkspace(workspace()));
-        ship.write(Op::CreateItem(Box::new(task("T-1"))));
-        ship.write(answered("T-1"));
+        ship.outfit(1);
         ship
+    }
+
+    /// Adds a workspace and tasks from `T-1` on, each with a complete context.
+    pub(crate) fn outfit(&self, tasks: usize) {
+        self.write(Op::RegisterWorkspace(workspace()));
+        for number in 1..=tasks {
+            let name = format!("T-{number}");
+            self.write(Op::CreateItem(Box::new(task(&name))));
+            self.write(answered(&name));
+        }
     }
 
     /// With an admitted, started run.
@@ -94,6 +104,15 @@ impl Ship {
         let error = self.try_write(op).unwrap_err();
         assert_eq!(self.reader.head().unwrap(), before, "a refused entry changed something: {error}");
         error
+    }
+
+    /// Everything is as the log makes it, and the log is whole.
+    pub(crate) fn is_sound(&self) {
+        let report = verify(&self.reader, VerifyOptions::default()).unwrap();
+        let faults: Vec<_> = report.faults.iter().map(ToString::to_string).collect();
+        assert!(report.is_sound(), "{faults:#?}");
+        assert_eq!(report.events, self.reader.head().unwrap().cursor.0);
+        assert_eq!(report.links, self.reader.head().unwrap().link_seq);
     }
 
     pub(crate) fn start_run(&self, number: u16, item: &str) -> RunId {
@@ -210,7 +229,15 @@ pub(crate) fn submission_of(run_id: RunId, request: RunRequest) -> Submission {
         worktree_of: run_id,
         request_digest: Digest::of_json(&request).unwrap(),
     };
-    Submission { run_id, request, admission, context: None, hold: None, expected_item_version: None }
+    let policy = policy();
+    Submission { run_id, request, admission, context: None, hold: None, expected_item_version: None, policy }
+}
+
+/// Staged once: a small blob belongs to no capsule before it is written.
+fn policy() -> StagedBlob {
+    static POLICY: OnceLock<StagedBlob> = OnceLock::new();
+    let stage = || Ship::new().writer.stage(DataClass::Metadata, CaptureMode::FullIo, b"policy".to_vec());
+    POLICY.get_or_init(|| stage().unwrap()).clone()
 }
 
 pub(crate) fn submit(submission: Submission) -> Op {

@@ -1,0 +1,185 @@
+//! Opening, closing and being refused.
+
+use std::path::Path;
+
+use super::support::*;
+use windlass_capsule::{
+    Class, FORMAT, LastStop, Op, OpenError, Options, StageError, WriteError, last_stop, open_read_only,
+    wait_until_unlocked,
+};
+use windlass_domain::capture::CaptureMode;
+use windlass_domain::item::{ItemChanges, ItemCommand};
+
+/// The names and contents of the files of a folder.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_type().unwrap().is_file() && entry.file_name() != "lock")
+        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+        .collect();
+    found.sort();
+    found
+}
+
+fn close(ship: Ship) -> tempfile::TempDir {
+    ship.writer.close().unwrap();
+    ship.folder
+}
+
+#[test]
+fn a_clean_stop_is_marked_and_anything_else_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(last_stop(folder.path()).unwrap(), LastStop::Nothing);
+    let (writer, reader) = open(folder.path()).unwrap();
+    assert_eq!(last_stop(folder.path()).unwrap(), LastStop::Unclean);
+    writer.write_blocking(Class::Durable, Op::RegisterWorkspace(workspace())).unwrap();
+    let head = reader.head().unwrap();
+    writer.close().unwrap();
+    assert_eq!(last_stop(folder.path()).unwrap(), LastStop::Clean(head));
+    drop((writer, reader));
+    let (writer, reader) = open(folder.path()).unwrap();
+    assert_eq!(last_stop(folder.path()).unwrap(), LastStop::Unclean);
+    assert_eq!(reader.head().unwrap(), head);
+    drop((writer, reader));
+    assert_eq!(last_stop(folder.path()).unwrap(), LastStop::Unclean);
+}
+
+#[test]
+fn what_was_written_is_there_after_a_drop_without_a_close() {
+    let (ship, run_id) = Ship::with_run();
+    let before = ship.reader.run(run_id).unwrap();
+    let Ship { folder, writer, reader } = ship;
+    drop((writer, reader));
+    let (writer, reader) = open(folder.path()).unwrap();
+    assert_eq!(reader.run(run_id).unwrap(), before);
+    writer.write_blocking(Class::Durable, act(run_id, vec![checkpoint(0)])).unwrap();
+    assert_eq!(windlass_capsule::check_read_models(&reader).unwrap(), []);
+}
+
+#[test]
+fn a_second_writer_is_told_who_has_it() {
+    let ship = Ship::new();
+    let error = open(ship.folder.path()).unwrap_err();
+    let OpenError::Locked { text } = error else { panic!("{error}") };
+    assert!(text.contains(r#""host":"ship""#) && text.contains(&std::process::id().to_string()), "{text}");
+    let folder = ship.folder.path().to_owned();
+    let waiting = std::thread::spawn(move || wait_until_unlocked(&folder));
+    let folder = close(ship);
+    waiting.join().unwrap().unwrap();
+    open(folder.path()).unwrap();
+}
+
+#[test]
+fn reading_only_changes_nothing_and_stages_nothing() {
+    let folder = close(Ship::with_task());
+    let before = files(folder.path());
+    let reader = open_read_only(folder.path()).unwrap();
+    assert_eq!(reader.workspaces().unwrap(), [workspace()]);
+    let error = reader.stage(OUTPUT, CaptureMode::FullIo, vec![0; 20_000]).unwrap_err();
+    assert!(matches!(error, StageError::ReadOnly));
+    drop(reader);
+    let data = |files: Vec<(String, Vec<u8>)>| {
+        files.into_iter().filter(|(name, _)| name != "lock.mdb").collect::<Vec<_>>()
+    };
+    assert_eq!(data(files(folder.path())), data(before));
+}
+
+#[test]
+fn nothing_is_read_where_there_is_no_capsule() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(open_read_only(folder.path()), Err(OpenError::NotThere { .. })));
+    assert!(matches!(open_read_only(&folder.path().join("none")), Err(OpenError::NotThere { .. })));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_newer_format_is_never_written_and_read_only_if_it_says_so() {
+    let folder = close(Ship::with_task());
+    let before = files(folder.path());
+    let state = |readable_by: u16| {
+        let text = format!(r#"{{"format":{},"readable_by":{readable_by}}}"#, FORMAT + 1);
+        std::fs::write(folder.path().join("format.json"), text).unwrap();
+    };
+    state(FORMAT);
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Newer { readable: true, .. }), "{error}");
+    assert_eq!(open_read_only(folder.path()).unwrap().workspaces().unwrap().len(), 1);
+    state(FORMAT + 1);
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Newer { readable: false, .. }), "{error}");
+    assert!(matches!(open_read_only(folder.path()), Err(OpenError::Newer { .. })));
+    let same = |(name, bytes): &(String, Vec<u8>)| {
+        name == "format.json" || name == "lock.mdb" || before.contains(&(name.clone(), bytes.clone()))
+    };
+    assert!(files(folder.path()).iter().all(same), "a refused opening changed something");
+}
+
+#[test]
+fn a_damaged_folder_is_named_and_left_as_it_is() {
+    type Break = fn(&Path);
+    let breaks: [(&str, Break); 6] = [
+        ("data.mdb is not", |folder| std::fs::remove_file(folder.join("data.mdb")).unwrap()),
+        ("was cut to 0 bytes", |folder| std::fs::write(folder.join("data.mdb"), "").unwrap()),
+        ("the store says", |folder| std::fs::write(folder.join("data.mdb"), vec![7; 1 << 16]).unwrap()),
+        ("format.json is missing", |folder| std::fs::remove_file(folder.join("format.json")).unwrap()),
+        ("format.json cannot be read", |folder| std::fs::write(folder.join("format.json"), "{").unwrap()),
+        ("it was left at event 7", |folder| {
+            let text = std::fs::read_to_string(folder.join("clean.json")).unwrap();
+            let text = text.replace(r#""cursor":3"#, r#""cursor":7"#);
+            std::fs::write(folder.join("clean.json"), text).unwrap();
+        }),
+    ];
+    for (what, damage) in breaks {
+        let folder = close(Ship::with_task());
+        damage(folder.path());
+        let before = files(folder.path());
+        let error = open(folder.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{what}: {error}");
+        assert!(error.to_string().contains(what), "{what}: {error}");
+        let lock_aside = |files: Vec<(String, Vec<u8>)>| {
+            files.into_iter().filter(|(name, _)| name != "lock.mdb").collect::<Vec<_>>()
+        };
+        assert_eq!(lock_aside(files(folder.path())), lock_aside(before), "{what}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    // The kernel's own file system takes no folders from anybody, root included.
+    let error = open(Path::new("/sys/windlass-capsule")).unwrap_err();
+    assert!(matches!(error, OpenError::ReadOnly { .. }), "{error}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = open(&file.path().join("capsule")).unwrap_err();
+    assert!(matches!(error, OpenError::Io { .. }), "{error}");
+    assert!(error.to_string().contains(file.path().to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn a_full_map_refuses_writes_and_keeps_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { map_bytes: 1 << 20, ..options() };
+    let (writer, reader) =
+        windlass_capsule::create_or_open(folder.path(), options, &holder(), Box::new(|_, _| {})).unwrap();
+    writer.write_blocking(Class::Durable, Op::RegisterWorkspace(workspace())).unwrap();
+    writer.write_blocking(Class::Durable, Op::CreateItem(Box::new(task("T-1")))).unwrap();
+    let describe = |bytes: usize| Op::Item {
+        workspace_id: workspace_id(),
+        work_item_id: item_id("T-1"),
+        command: ItemCommand::Edit {
+            changes: Box::new(ItemChanges { description: Some("x".repeat(bytes)), ..ItemChanges::default() }),
+            by: "crew".to_owned(),
+        },
+    };
+    let error = (0..100).find_map(|_| writer.write_blocking(Class::Durable, describe(50_000)).err()).unwrap();
+    assert!(matches!(error, WriteError::MapFull { map_bytes } if map_bytes == 1 << 20), "{error}");
+    assert!(writer.ended().is_none(), "a full map does not end the writer");
+    let report = windlass_capsule::verify(&reader, windlass_capsule::VerifyOptions::default()).unwrap();
+    assert_eq!(report.faults, []);
+    writer.close().unwrap();
+    drop((writer, reader));
+    let (writer, reader) = open(folder.path()).unwrap();
+    let before = reader.head().unwrap();
+    writer.write_blocking(Class::Durable, describe(50_000)).unwrap();
+    assert_eq!(reader.head().unwrap().cursor, before.cursor.next());
+}
