@@ -36,7 +36,8 @@ pub(super) async fn submit(
     let workspace_id = workspace.workspace_id;
     let request_digest = digest_of(&request, &workspace.root)?;
     if let Some(run_id) = known_run(shared, &request, request_digest).await? {
-        return Ok(Accepted { run_id, new: false, queue_place: 0, warnings: Vec::new() });
+        let queue_place = queue(shared, run_id).await?;
+        return Ok(Accepted { run_id, new: false, queue_place, warnings: Vec::new() });
     }
     let item = item(shared, workspace_id, &request).await?;
     let context_digest = check_context(shared, &item, &request).await?;
@@ -69,7 +70,7 @@ pub(super) async fn submit(
     let Written::Submitted { run_id, new, .. } = written else {
         return Err(Fault::new(ErrorCode::Io, format!("the writer answered {written:?} to a submission")));
     };
-    let queue_place = if new { queue(shared, run_id).await? } else { 0 };
+    let queue_place = queue(shared, run_id).await?;
     Ok(Accepted { run_id, new, queue_place, warnings: Vec::new() })
 }
 
@@ -252,9 +253,11 @@ fn run_request(caller: Caller, request: SubmitRun, workspace_id: WorkspaceId, ra
     }
 }
 
+/// Has the run go on here, if it has not ended: a new one, or a known one that nobody drives because its process is gone.
 async fn queue(shared: &Arc<Shared>, run_id: RunId) -> Result<u32, Fault> {
     let run = shared.store.read(move |reader| reader.run(run_id)).await.map_err(faults::read)?;
-    let (Some(run), Some(tree)) = (run, shared.tree().await) else { return Ok(0) };
+    let Some(run) = run.filter(|run| run.status().is_active()) else { return Ok(0) };
+    let Some(tree) = shared.tree().await else { return Ok(0) };
     // A tree that is being built anew places the run itself, from the capsule.
     Ok(place(&tree, &run).await.unwrap_or(0))
 }

@@ -90,6 +90,12 @@ impl Started {
 }
 
 impl Launcher {
+    /// Transient units if there is a session bus with a user manager on it, else processes.
+    pub async fn on_session_bus(program: PathBuf, args: Vec<OsString>) -> Self {
+        let connection = Connection::session().await.ok();
+        Self::detect(connection.as_ref(), program, args).await
+    }
+
     /// Transient units if a user manager is on this bus, else processes.
     pub async fn detect(connection: Option<&Connection>, program: PathBuf, args: Vec<OsString>) -> Self {
         match connection {

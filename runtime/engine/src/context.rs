@@ -24,7 +24,7 @@ use windlass_domain::run::{BlockedReason, Phase, Refusal, Run};
 use windlass_policy::{Capability, Judgement, Permit, RunTool};
 
 use crate::journal::{Journal, RecordedStep};
-use crate::ports::{ChildFinish, Held, Payload, Ports, RecordError};
+use crate::ports::{AttemptError, ChildFinish, Held, Payload, Ports, RecordError};
 use crate::stop::Stop;
 
 /// Largest step result that stands in its event; larger ones are blobs. The capsule keeps blobs up to this size in its
@@ -179,7 +179,7 @@ impl RunContext {
                 .children
                 .hold(child.permit, hold_id, &key, child.spec)
                 .await
-                .map_err(|error| Stop::failed(error.message))?;
+                .map_err(|error| Stop::Attempt(AttemptError::Children(error)))?;
             match held {
                 Held::Finished(finish) => {
                     self.note_lost_tail(&key, hold_id, finish.lost_bytes).await?;
@@ -287,7 +287,12 @@ impl RunContext {
     ///
     /// # Errors
     /// [`Stop`] when the record cannot take it.
-    pub async fn judged(&self, capability: Capability, subject: &str, judgement: &Judgement) -> Result<(), Stop> {
+    pub async fn judged(
+        &self,
+        capability: Capability,
+        subject: &str,
+        judgement: &Judgement,
+    ) -> Result<(), Stop> {
         self.decided(capability, subject, judgement.verdict, &judgement.rule).await
     }
 
@@ -374,7 +379,8 @@ impl RunContext {
         let value = Json::of(value).map_err(no_json)?;
         if !self.request.capture_mode.keeps(T::CLASS) {
             let target = format!("result of step {key}");
-            let block = Act::BlockCapture { key: self.key("capture"), target: target.clone(), class: T::CLASS };
+            let block =
+                Act::BlockCapture { key: self.key("capture"), target: target.clone(), class: T::CLASS };
             self.act(block).await?;
             return Err(self.blocked(&target, T::CLASS));
         }
@@ -392,12 +398,12 @@ impl RunContext {
 
     async fn decode<T: Recorded>(&self, result: StepResult) -> Result<T, Stop> {
         let corrupt = |error: serde_json::Error| {
-            Stop::Attempt(RecordError::Corrupt(format!("a step result cannot be read: {error}")))
+            Stop::from(RecordError::Corrupt(format!("a step result cannot be read: {error}")))
         };
         match result {
             StepResult::Inline { value } => value.read().map_err(corrupt),
             StepResult::Stored { digest, .. } => {
-                let bytes = self.ports.record.payload(digest).await.map_err(Stop::Attempt)?;
+                let bytes = self.ports.record.payload(digest).await?;
                 serde_json::from_slice(&bytes).map_err(corrupt)
             }
         }
@@ -415,7 +421,7 @@ impl RunContext {
             Err(RecordError::Refused(Refusal::InputChanged { step } | Refusal::OutOfOrder { step, .. })) => {
                 Err(Stop::mismatch(step, "another step in its place"))
             }
-            Err(error) => Err(Stop::Attempt(error)),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -17,7 +17,7 @@ use windlass_domain::run::{Outcome, Phase, Refusal, Run};
 
 use crate::context::RunContext;
 use crate::journal::Journal;
-use crate::ports::{Payload, Ports, Record, RecordError};
+use crate::ports::{AttemptError, Payload, Ports, Record, RecordError};
 use crate::review;
 use crate::stop::Stop;
 
@@ -36,8 +36,12 @@ pub const ENGINE_VERSION: u32 = 1;
 /// Goes on with a run from where its record ends, up to and including `run.ended`.
 ///
 /// # Errors
-/// [`RecordError`] when this attempt cannot go on; the run has not ended then, and another attempt may.
-pub async fn drive(ports: Ports, run: &Run, policy: Arc<windlass_policy::Policy>) -> Result<(), RecordError> {
+/// [`AttemptError`]; the run has not ended then, and another attempt may go on.
+pub async fn drive(
+    ports: Ports,
+    run: &Run,
+    policy: Arc<windlass_policy::Policy>,
+) -> Result<(), AttemptError> {
     let events = ports.record.events().await?;
     let needed = run.admission.engine_version;
     let context = RunContext::new(ports.clone(), run, Journal::of(&events));
@@ -46,14 +50,16 @@ pub async fn drive(ports: Ports, run: &Run, policy: Arc<windlass_policy::Policy>
     } else {
         Err(Stop::NeedsAttention {
             reason: windlass_domain::run::AttentionReason::EngineVersion { needed },
-            message: format!("the run was started with engine version {needed}, this program has {ENGINE_VERSION}"),
+            message: format!(
+                "the run was started with engine version {needed}, this program has {ENGINE_VERSION}"
+            ),
         })
     };
     let conclusion = match concluded {
         Ok(conclusion) => conclusion,
         Err(stop) => conclude(stop)?,
     };
-    publish(ports.record.as_ref(), run, conclusion).await
+    Ok(publish(ports.record.as_ref(), run, conclusion).await?)
 }
 
 async fn engine(
@@ -68,7 +74,7 @@ async fn engine(
     }
 }
 
-fn conclude(stop: Stop) -> Result<Conclusion, RecordError> {
+fn conclude(stop: Stop) -> Result<Conclusion, AttemptError> {
     Ok(match stop {
         Stop::Cancelled => Conclusion { outcome: Outcome::Cancelled, summary: "cancelled".to_owned() },
         Stop::Blocked { reason, message } => {

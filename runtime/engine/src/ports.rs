@@ -64,6 +64,17 @@ pub enum RecordError {
     Corrupt(String),
 }
 
+/// Why an attempt cannot go on. The next one may: the run has not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    /// The record did not take or give something.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A holder could not be started or reached.
+    #[error(transparent)]
+    Children(#[from] ChildrenError),
+}
+
 /// The repository of the run's workspace, and the worktrees that the run has of it.
 #[async_trait]
 pub trait Repository: Send + Sync {

@@ -3,7 +3,7 @@
 use windlass_domain::run::step::StepKey;
 use windlass_domain::run::{AttentionReason, BlockedReason};
 
-use crate::ports::RecordError;
+use crate::ports::{AttemptError, RecordError};
 
 /// Why an engine stops before its end. An engine passes it on with `?`; the driver makes the run's outcome of it.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,13 @@ pub enum Stop {
     },
     /// This attempt cannot go on; the next one will. Never an outcome.
     #[error("the attempt cannot go on: {0}")]
-    Attempt(#[source] RecordError),
+    Attempt(#[from] AttemptError),
+}
+
+impl From<RecordError> for Stop {
+    fn from(error: RecordError) -> Self {
+        Self::Attempt(error.into())
+    }
 }
 
 impl Stop {
@@ -46,7 +52,8 @@ impl Stop {
     }
 
     pub(crate) fn in_doubt(step: StepKey) -> Self {
-        let message = format!("step `{step}` may have had its effect before the crash and is not repeated unasked");
+        let message =
+            format!("step `{step}` may have had its effect before the crash and is not repeated unasked");
         Self::NeedsAttention { reason: AttentionReason::StepInDoubt { step }, message }
     }
 

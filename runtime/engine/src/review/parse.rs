@@ -180,10 +180,12 @@ fn finding(check: &Check, raw: RawFinding) -> Finding {
         Some(file) => (file, raw.line.max(1), Confidence::High),
         None => (check.anchor.file.clone(), check.anchor.line, Confidence::Medium),
     };
-    let message = raw.message.as_deref().or(check.message.as_deref());
-    let message = message.map_or_else(|| format!("`{}` found a problem here", check.name), one_line);
-    let rule = match &raw.rule {
-        Some(rule) => format!("{}/{}", check.name, one_line(rule)),
+    let mut said = [raw.message.as_deref(), check.message.as_deref()].into_iter().flatten().map(one_line);
+    let message = said
+        .find(|message| !message.is_empty())
+        .unwrap_or_else(|| format!("`{}` found a problem here", check.name));
+    let rule = match raw.rule.as_deref().map(one_line).filter(|rule| !rule.is_empty()) {
+        Some(rule) => format!("{}/{rule}", check.name),
         None => check.name.clone(),
     };
     Finding {

@@ -65,7 +65,9 @@ impl Review<'_> {
             Some(Fixed { commit: Some(commit), .. }) => Some(fixing::finalize(self, prepared, commit).await?),
             _ => None,
         };
-        self.context.checkpoint(Phase::Finalize, 90, "the results are gathered", Some(&prepared.inputs.head)).await?;
+        self.context
+            .checkpoint(Phase::Finalize, 90, "the results are gathered", Some(&prepared.inputs.head))
+            .await?;
         self.context.enter(Phase::Publish).await?;
         let commands = fixed.map(|fixed| fixed.commands).unwrap_or_default();
         self.publish(prepared, checked, commands, finalized).await

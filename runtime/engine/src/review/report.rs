@@ -156,6 +156,7 @@ fn summary(counts: &Counts, commands: &[CommandRan], whole_tree: bool) -> String
     let finished = on_head.iter().filter(|command| finished(&command.result)).count();
     text += &match (finished, on_head.len()) {
         (_, 0) => " No check was run, only the looks at the diff.".to_owned(),
+        (1, 1) => " The one check ran.".to_owned(),
         (finished, all) if finished == all => format!(" All {all} checks ran."),
         (finished, all) => format!(" {finished} of {all} checks ran."),
     };

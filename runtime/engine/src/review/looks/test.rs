@@ -42,7 +42,7 @@ static PYTHON: LazyLock<TestWords> = LazyLock::new(|| TestWords {
     assertion: regex(r"^\s*assert\b|\bself\.assert\w+\(|\bpytest\.raises\(|\bassert_\w+\("),
     empty_assertion: regex(r"^\s*assert\s+(?:True|1)\s*(?:,|$)|\bself\.assertTrue\(\s*True\s*[,)]"),
     skip: regex(
-        r"@?\bpytest\.mark\.(?:skip|xfail)\b|\bunittest\.(?:skip|expectedFailure)\b|\bpytest\.(?:skip|xfail)\(|\bself\.skipTest\(",
+        r"@?\bpytest\.mark\.(?:skip|skipif|xfail)\b|\bunittest\.(?:skip\w*|expectedFailure)\b|\bpytest\.(?:skip|xfail)\(|\bself\.skipTest\(",
     ),
     focus: None,
 });
@@ -165,12 +165,13 @@ fn deleted(
 /// Reports the tests that went; gives the hunks that they stood in.
 fn removed(file: &FileChange, added: &BTreeSet<String>, gatherer: &mut Gatherer<'_>) -> BTreeSet<usize> {
     let mut hunks = BTreeSet::new();
+    let added_here = tests_of(file, LineSide::Added);
     for test in tests_of(file, LineSide::Removed) {
+        hunks.insert(test.hunk);
         if added.contains(&test.name) {
             continue;
         }
-        hunks.insert(test.hunk);
-        // A renamed test leaves a hunk with as many tests as before.
+        // A renamed test leaves a test in its hunk.
         let added_here =
             tests_of(file, LineSide::Added).iter().filter(|other| other.hunk == test.hunk).count();
         if added_here > 0 {
@@ -239,26 +240,39 @@ fn weakened(file: &FileChange, emptied: &BTreeSet<usize>, gatherer: &mut Gathere
 fn silenced(file: &FileChange, moved: &mut Moved<'_>, gatherer: &mut Gatherer<'_>) {
     let language = Language::of(&file.path);
     let Some(words) = words(language) else { return };
-    for line in lines::added(file) {
+    let mut before = "";
+    for line in lines::all(file).filter(|line| line.side != LineSide::Removed) {
+        let is_conditional = before.trim_start().starts_with("if ");
+        before = line.text;
+        if line.side != LineSide::Added {
+            continue;
+        }
         let code = lines::code(line.text, language);
         let focus =
             words.focus.as_ref().is_some_and(|focus| focus.is_match(&code)) && is_test_code(&file.path);
-        let (look, message) = if focus {
-            (&TEST_FOCUSED, "only this test is run")
-        } else if words.skip.is_match(&code) {
-            (&TEST_SKIPPED, "this test is skipped, or its failure expected")
-        } else {
+        let is_decision = is_conditional || says_when_or_why(line.text, &code, language);
+        let (look, message, severity) = if focus {
+            (&TEST_FOCUSED, "only this test is run", TEST_FOCUSED.severity)
+        } else if !words.skip.is_match(&code) {
             continue;
+        } else if is_decision {
+            (&TEST_SKIPPED, "this test is skipped under a condition or with a reason", Severity::Note)
+        } else {
+            (&TEST_SKIPPED, "this test is skipped, or its failure expected", TEST_SKIPPED.severity)
         };
         if moved.take(line.text) {
             continue;
         }
-        // A condition or a written reason makes a skip a decision.
-        let is_decision = code.contains("skipif") || code.contains("skipIf") || code.contains("ignore =");
-        let severity = if is_decision { Severity::Note } else { look.severity };
         let confidence = if is_test_code(&file.path) { Confidence::High } else { Confidence::Medium };
         let seen =
             Seen { file: &file.path, line: line.new, message: message.to_owned(), severity, confidence };
         gatherer.see(look, seen);
     }
+}
+
+/// Whether a mark that skips a test says under which condition or why: that makes it a decision.
+fn says_when_or_why(text: &str, code: &str, language: Language) -> bool {
+    let lower = code.to_ascii_lowercase();
+    ["skipif", "skipunless", "cfg_attr", "ignore ="].iter().any(|mark| lower.contains(mark))
+        || (language == Language::Rust && lines::comment(text, language).is_some())
 }

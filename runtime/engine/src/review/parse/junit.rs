@@ -139,9 +139,9 @@ fn place_in(text: &str, places: &Places<'_>) -> Option<(String, u32)> {
         Some(cause) if innermost_first => &text[cause..],
         _ => text,
     };
-    let tracked = PLACE.captures_iter(text).filter_map(|place| {
+    let mut tracked = PLACE.captures_iter(text).filter_map(|place| {
         let line = place["line"].parse().ok().filter(|line| *line > 0)?;
         Some((places.tracked(&place["file"])?, line))
     });
-    if innermost_first { { tracked }.next() } else { tracked.last() }
+    if innermost_first { tracked.next() } else { tracked.last() }
 }

@@ -148,7 +148,7 @@ async fn fix_inputs(review: &Review<'_>) -> Result<Inputs, Stop> {
         head,
         base_tree,
         target: named.starts_with("refs/heads/").then(|| named.to_owned()),
-        item_type: review.context.ports().record.item_type().await.map_err(Stop::Attempt)?,
+        item_type: review.context.ports().record.item_type().await?,
         policy,
         surroundings: surroundings.map_err(|error| Stop::failed(error.message))?,
     })

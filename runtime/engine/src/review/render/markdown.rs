@@ -15,9 +15,11 @@ pub fn markdown(report: &ReviewReport) -> String {
     write_head(&mut text, report);
     let (old, suggestions): (Vec<&Finding>, Vec<&Finding>) =
         report.suggestions.iter().partition(|finding| finding.origin == FindingOrigin::Old);
-    write_findings(&mut text, "Must fix", &report.must_fix.iter().collect::<Vec<_>>());
-    write_findings(&mut text, "Suggestions", &suggestions);
-    write_findings(&mut text, "There before", &old);
+    let must_fix: Vec<&Finding> = report.must_fix.iter().collect();
+    let has_base = report.base_commit.is_some();
+    write_findings(&mut text, "Must fix", &must_fix, has_base);
+    write_findings(&mut text, "Suggestions", &suggestions, has_base);
+    write_findings(&mut text, "There before", &old, has_base);
     write_risks(&mut text, report);
     write_commands(&mut text, &report.commands_ran);
     write_next(&mut text, report);
@@ -42,7 +44,7 @@ fn write_head(text: &mut String, report: &ReviewReport) {
     put!(text, "- Depth: {}; scopes: {}", word(&report.preset), scopes.join(", "));
 }
 
-fn write_findings(text: &mut String, title: &str, findings: &[&Finding]) {
+fn write_findings(text: &mut String, title: &str, findings: &[&Finding], has_base: bool) {
     if findings.is_empty() {
         return;
     }
@@ -65,8 +67,8 @@ fn write_findings(text: &mut String, title: &str, findings: &[&Finding]) {
         let rule = finding.rule.as_deref().map_or_else(String::new, |rule| format!(" ({})", code(rule)));
         put!(text, "- **{severity}** {}: {}{rule}", code(&lines), plain(&finding.message));
         let doubt = match finding.origin {
-            FindingOrigin::Unknown => " Whether the change brought it is not known.",
-            FindingOrigin::New | FindingOrigin::Old => "",
+            FindingOrigin::Unknown if has_base => " Whether the change brought it is not known.",
+            FindingOrigin::Unknown | FindingOrigin::New | FindingOrigin::Old => "",
         };
         put!(text, "  {}.{doubt}", plain(finding.rationale.trim_end_matches('.')));
     }
@@ -107,6 +109,7 @@ fn write_next(text: &mut String, report: &ReviewReport) {
     put!(text, "\n## Next\n");
     match report.must_fix.first() {
         Some(first) => put!(text, "- Start with {}.", code(&format!("{}:{}", first.file, first.line))),
+        None if report.suggestions.is_empty() => put!(text, "- Nothing stands in the way."),
         None => put!(text, "- Nothing stands in the way; read the suggestions."),
     }
     if report.patch_bundle_uri.is_some() {

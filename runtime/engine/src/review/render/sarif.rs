@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use windlass_contract::document::{Confidence, Finding, FindingOrigin, ReviewReport, Severity, TOOL_VERSION};
+use windlass_contract::document::{Confidence, Finding, FindingOrigin, ReviewReport, Severity};
 use windlass_domain::digest::Digest;
 use windlass_domain::run::request::Scope;
 
@@ -143,7 +143,7 @@ pub fn sarif(report: &ReviewReport) -> String {
             tool: Tool {
                 driver: Driver {
                     name: "windlass",
-                    version: TOOL_VERSION,
+                    version: env!("CARGO_PKG_VERSION"),
                     rules: places.keys().map(|id| Rule { id }).collect(),
                 },
             },

@@ -1,0 +1,129 @@
+//! What can be typed: one file for each group of commands, as clap reads it.
+//!
+//! Nothing here asks the service anything; texts become the types of the contract, and what does not fit is refused with
+//! [`usage::refusal`].
+
+pub(crate) mod bot;
+pub(crate) mod capsule;
+pub(crate) mod choice;
+pub(crate) mod item;
+pub(crate) mod policy;
+pub(crate) mod reference;
+pub(crate) mod service;
+pub(crate) mod shell;
+pub(crate) mod usage;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::demo::DemoArgs;
+use crate::failure::About;
+
+const AFTER_HELP: &str = "\
+Start here:
+  windlass init
+  windlass item add --type task --id T-0001 --title 'Look at the parser'
+  windlass bot run --id T-0001 --kind review --goal 'find bugs' --accept 'every finding names a line' --wait
+
+Exit codes: 0 done or accepted, 2 stopped (blocked, cancelled, or a person must decide), 3 failed,
+10 something is missing or wrong in what you gave, 11 needs approval, 13 something tried to ask a question.";
+
+/// Runs bots and coding agents on git repositories as durable, governed jobs.
+///
+/// A run survives the terminal, the service and the machine. It works in a worktree of its own, may do only what policy
+/// allows, and leaves an append-only record that can be verified.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Globals {
+    /// Print exactly one JSON document on standard output; everything else goes to standard error
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) json: bool,
+    /// Print without colour, as with NO_COLOR
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) no_color: bool,
+    /// Say only what was asked for
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
+    pub(crate) quiet: bool,
+    /// Say on standard error what goes on inside; twice for more
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
+    pub(crate) verbose: u8,
+    /// Keep the capsule in this folder
+    #[arg(long, global = true, hide = true, env = "WINDLASS_STATE_DIR", hide_env = true, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// See it work, in a repository of its own
+    Demo(DemoArgs),
+    /// Make this repository known; asking again changes nothing, and nothing is written into it
+    Init(InitArgs),
+    /// Work items: what runs are about
+    #[command(subcommand)]
+    Item(item::ItemCommand),
+    /// Runs: submit, follow, look at, cancel
+    #[command(subcommand)]
+    Bot(bot::BotCommand),
+    /// The record: read it and verify it
+    #[command(subcommand)]
+    Capsule(capsule::CapsuleCommand),
+    /// What may be done, and which rule says so
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// The service that drives the runs
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
+    /// Print a completion script for a shell
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page, or write all of them into a folder
+    Man(shell::ManArgs),
+    /// Own one child process; started by the service, not by people
+    #[command(hide = true)]
+    Holder(HolderArgs),
+}
+
+/// `windlass init`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  windlass init\n  windlass init ~/src/parser")]
+pub(crate) struct InitArgs {
+    /// Any folder of the repository; this one when left out
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// `windlass holder`
+#[derive(Debug, Args)]
+pub(crate) struct HolderArgs {
+    /// The folder that describes the child
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+}
+
+impl Command {
+    /// What a refusal of this command is about, as far as its arguments say.
+    pub(crate) fn about(&self) -> About {
+        match self {
+            Self::Item(command) => About { item: command.item(), ..About::default() },
+            Self::Bot(command) => command.about(),
+            Self::Demo(_)
+            | Self::Init(_)
+            | Self::Capsule(_)
+            | Self::Policy(_)
+            | Self::Service(_)
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Holder(_) => About::default(),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+"""Plain-text account books."""
+
+__version__ = "0.4.0"

@@ -1,0 +1,155 @@
+//! How a command reaches [`Control`]: over the bus, or in this process.
+//!
+//! A run outlives its terminal only where a service drives it, so starting one needs the bus, or `--ephemeral`. Everything
+//! else also works where no service can be reached: in this process, under the writer's lock, or read-only beside a writer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use windlass_actors::{Local, Runtime, StartError};
+use windlass_capsule::OpenError;
+use windlass_contract::{Control, ErrorCode, Fault};
+use windlass_dbus::{Bus, BusControl};
+use windlass_process::Launcher;
+
+use crate::folders::Folders;
+
+/// What a command needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A service that goes on when this process ends.
+    Service,
+    /// A run that this process drives itself.
+    Ephemeral,
+    /// To change the record.
+    Change,
+    /// To read the record.
+    Read,
+}
+
+/// The way that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// A service over the session bus.
+    Bus,
+    /// The same tree inside this process.
+    InProcess,
+}
+
+/// Control, and the way to it.
+pub(crate) struct Reached {
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) way: Reach,
+    /// What must be awaited before the process may end: in process, the orderly end of the tree.
+    pub(crate) leaving: Option<BoxFuture<'static, ()>>,
+}
+
+/// Reaches Control as the need allows.
+///
+/// # Errors
+/// `bus_unavailable` where a service is needed and none can be reached; `capsule_locked` where another process writes and
+/// this one would have to.
+pub(crate) async fn reach(need: Need, folders: &Folders) -> Result<Reached, Fault> {
+    match need {
+        Need::Service => over_the_bus().await.map_err(|fault| {
+            fault.hint("add --ephemeral to drive the run in this process").hint("windlass service run")
+        }),
+        Need::Ephemeral => match in_process(folders).await {
+            // Whoever holds the lock may be a service, which can drive the run as well.
+            Err(locked) if locked.code() == ErrorCode::CapsuleLocked => {
+                over_the_bus().await.map_err(|_| locked)
+            }
+            reached => reached,
+        },
+        Need::Change | Need::Read => match over_the_bus().await {
+            Err(fault) if fault.code() == ErrorCode::BusUnavailable => {
+                tracing::info!(reason = fault.first().message, "no service on the bus; going on in this process");
+                in_process(folders).await
+            }
+            reached => reached,
+        },
+    }
+}
+
+/// A service over the session bus; the bus starts one when there is none and it knows how.
+async fn over_the_bus() -> Result<Reached, Fault> {
+    let control = BusControl::connect(&Bus::Session).await?;
+    if !control.is_reachable().await {
+        let text = "there is a session bus, but no Windlass service on it and none that the bus could start";
+        return Err(Fault::new(ErrorCode::BusUnavailable, text));
+    }
+    Ok(Reached { control: Arc::new(control), way: Reach::Bus, leaving: None })
+}
+
+/// The tree inside this process.
+async fn in_process(folders: &Folders) -> Result<Reached, Fault> {
+    let opened = open_here(folders).await?;
+    let control = Arc::new(opened.control.clone());
+    Ok(Reached { control, way: Reach::InProcess, leaving: Some(opened.leave().boxed()) })
+}
+
+/// A tree inside this process, and its end.
+pub(crate) struct Opened {
+    pub(crate) control: Local,
+    runtime: Runtime,
+}
+
+impl Opened {
+    /// Ends the tree and closes the capsule.
+    pub(crate) async fn leave(self) {
+        self.runtime.stop().await;
+    }
+}
+
+/// Grows a tree inside this process. Runs of other processes that have not ended are left alone.
+///
+/// # Errors
+/// What keeps the capsule from being opened for writing.
+pub(crate) async fn open_here(folders: &Folders) -> Result<Opened, Fault> {
+    let config = windlass_actors::Config {
+        folders: folders.for_actors()?,
+        launcher: direct_launcher()?,
+        recover: windlass_actors::Recover::None,
+    };
+    let runtime = windlass_actors::start(config).await.map_err(|error| not_started(&error))?;
+    Ok(Opened { control: runtime.control(), runtime })
+}
+
+/// Holders as processes that leave this one's session: there may be no user manager to start units.
+fn direct_launcher() -> Result<Launcher, Fault> {
+    Ok(Launcher::Direct { program: this_program()?, args: vec!["holder".into()] })
+}
+
+/// The file of this program, for starting holders.
+///
+/// # Errors
+/// `io` when the system does not tell.
+pub(crate) fn this_program() -> Result<PathBuf, Fault> {
+    let told = std::env::current_exe();
+    told.map_err(|error| Fault::new(ErrorCode::Io, format!("this program's own file cannot be found: {error}")))
+}
+
+/// Why the capsule is not open for writing, with the next step.
+pub(crate) fn not_started(error: &StartError) -> Fault {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    let StartError::Capsule(open) = error else { return Fault::new(ErrorCode::Io, text) };
+    match open {
+        OpenError::Locked { .. } => Fault::new(ErrorCode::CapsuleLocked, text)
+            .hint("windlass service status")
+            .hint("end that process, or use another --state-dir"),
+        OpenError::Newer { .. } => {
+            Fault::new(ErrorCode::CapsuleNewer, text).hint("use the newer windlass that wrote it")
+        }
+        OpenError::Damaged { .. } => Fault::new(ErrorCode::CapsuleDamaged, text)
+            .hint("keep the folder as it is; nothing in it is moved or deleted by itself"),
+        OpenError::DiskFull { .. } => Fault::new(ErrorCode::DiskFull, text).hint("df -h"),
+        _ => Fault::new(ErrorCode::Io, text),
+    }
+}
