@@ -45,6 +45,12 @@ impl BusControl {
         Ok(Self { connection })
     }
 
+    /// A client of whoever is at the other end.
+    #[cfg(test)]
+    pub(crate) const fn over(connection: Connection) -> Self {
+        Self { connection }
+    }
+
     /// Whether a service is on the bus right now. It starts none.
     pub async fn is_running(&self) -> bool {
         let asked = async {

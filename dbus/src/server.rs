@@ -154,3 +154,6 @@ async fn owner_of_name(connection: &Connection) -> String {
     };
     asked.await.map_or_else(|_| "a process that has just left".to_owned(), |pid| format!("process {pid}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,6 +90,7 @@ impl Follower {
                         pace.changed(Instant::now());
                     }
                     if events.iter().any(ends) {
+                        pace.due().await;
                         self.publish(run_id).await;
                         return Stopped::Ended;
                     }

@@ -54,7 +54,7 @@ impl RunFacts {
     }
 
     /// Every property that can change, with its value.
-    fn changing(&self) -> [(&'static str, Variant<'static>); 7] {
+    pub(crate) fn changing(&self) -> [(&'static str, Variant<'static>); 7] {
         [
             ("Status", Variant::from(self.status)),
             ("Phase", Variant::from(self.phase.clone())),
