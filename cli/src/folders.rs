@@ -23,11 +23,15 @@ impl Folders {
     pub(crate) fn find(state: Option<&Path>) -> Result<Self, Fault> {
         let state = match state {
             Some(state) => std::path::absolute(state).map_err(|error| {
-                Fault::new(ErrorCode::Io, format!("cannot make `{}` an absolute path: {error}", state.display()))
+                Fault::new(
+                    ErrorCode::Io,
+                    format!("cannot make `{}` an absolute path: {error}", state.display()),
+                )
             })?,
             None => home_folder("XDG_STATE_HOME", ".local/state")?,
         };
-        let (config, cache) = (home_folder("XDG_CONFIG_HOME", ".config")?, home_folder("XDG_CACHE_HOME", ".cache")?);
+        let (config, cache) =
+            (home_folder("XDG_CONFIG_HOME", ".config")?, home_folder("XDG_CACHE_HOME", ".cache")?);
         Ok(Self { state, config, cache })
     }
 
@@ -56,15 +60,15 @@ impl Folders {
 
 /// The specification says that a relative path in these variables is to be ignored.
 fn home_folder(variable: &str, below_home: &str) -> Result<PathBuf, Fault> {
-    let absolute = |variable: &str| {
-        std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
-    };
+    let absolute =
+        |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute(variable)
         .or_else(|| absolute("HOME").map(|home| home.join(below_home)))
         .map(|folder| folder.join("windlass"))
         .ok_or_else(|| {
-            Fault::new(ErrorCode::Io, format!("neither {variable} nor HOME names an absolute folder"))
-                .hint(format!("export {variable}=\"$(getent passwd \"$(id -u)\" | cut -d: -f6)/{below_home}\""))
+            Fault::new(ErrorCode::Io, format!("neither {variable} nor HOME names an absolute folder")).hint(
+                format!("export {variable}=\"$(getent passwd \"$(id -u)\" | cut -d: -f6)/{below_home}\""),
+            )
         })
 }
 

@@ -81,7 +81,10 @@ async fn drain(
             return Ok(Stopped::RunEnded);
         }
     }
-    Ok(Stopped::Broken(Fault::new(ErrorCode::BusUnavailable, "the stream of events broke off before the run ended")))
+    Ok(Stopped::Broken(Fault::new(
+        ErrorCode::BusUnavailable,
+        "the stream of events broke off before the run ended",
+    )))
 }
 
 /// Whether a run is over: whoever asks for events past its last would wait for nothing.

@@ -65,7 +65,10 @@ pub(crate) async fn reach(need: Need, folders: &Folders) -> Result<Reached, Faul
         },
         Need::Change | Need::Read => match over_the_bus().await {
             Err(fault) if fault.code() == ErrorCode::BusUnavailable => {
-                tracing::info!(reason = fault.first().message, "no service on the bus; going on in this process");
+                tracing::info!(
+                    reason = fault.first().message,
+                    "no service on the bus; going on in this process"
+                );
                 in_process(folders).await
             }
             reached => reached,
@@ -128,7 +131,9 @@ fn direct_launcher() -> Result<Launcher, Fault> {
 /// `io` when the system does not tell.
 pub(crate) fn this_program() -> Result<PathBuf, Fault> {
     let told = std::env::current_exe();
-    told.map_err(|error| Fault::new(ErrorCode::Io, format!("this program's own file cannot be found: {error}")))
+    told.map_err(|error| {
+        Fault::new(ErrorCode::Io, format!("this program's own file cannot be found: {error}"))
+    })
 }
 
 /// Why the capsule is not open for writing, with the next step.

@@ -45,8 +45,11 @@ pub(crate) async fn run_id(control: &dyn Control, run: &RunArg) -> Result<RunId,
 /// Those of [`run_id`].
 pub(crate) async fn definite_run_id(control: &dyn Control, run: &RunArg) -> Result<RunId, Fault> {
     if run.named() == Some(&RunName::Latest) {
-        return Err(Fault::new(ErrorCode::BadRequest, "`latest` may be another run by now; name the run by its id")
-            .hint("windlass bot runs --status running --status queued"));
+        return Err(Fault::new(
+            ErrorCode::BadRequest,
+            "`latest` may be another run by now; name the run by its id",
+        )
+        .hint("windlass bot runs --status running --status queued"));
     }
     run_id(control, run).await
 }
@@ -80,7 +83,8 @@ async fn by_prefix(control: &dyn Control, prefix: &str) -> Result<RunSummary, Fa
             match &found {
                 None => found = Some(run),
                 Some(other) => {
-                    let message = format!("`{prefix}` begins {} and {}; type more of it", other.run_id, run.run_id);
+                    let message =
+                        format!("`{prefix}` begins {} and {}; type more of it", other.run_id, run.run_id);
                     return Err(Fault::new(ErrorCode::BadRequest, message).hint("windlass bot runs --all"));
                 }
             }

@@ -27,8 +27,7 @@ impl Session {
     /// Those of [`reach`].
     pub(crate) async fn control(&self, need: Need) -> Result<&dyn Control, Fault> {
         let connecting = Progress::new(&self.output, "reaching the service");
-        let reached =
-            self.reached.get_or_try_init(|| connecting.during(reach(need, &self.folders))).await?;
+        let reached = self.reached.get_or_try_init(|| connecting.during(reach(need, &self.folders))).await?;
         Ok(reached.control.as_ref())
     }
 

@@ -263,7 +263,9 @@ pub(crate) fn duration_ms(text: &str) -> Result<u64, String> {
 /// Millionths of a dollar of an amount such as `2`, `2.5` or `0.000001`.
 fn micro_usd(text: &str) -> Result<u64, String> {
     const DECIMALS: usize = 6;
-    let bad = || format!("`{text}` is no amount; write dollars with at most {DECIMALS} decimals, for instance 2.50");
+    let bad = || {
+        format!("`{text}` is no amount; write dollars with at most {DECIMALS} decimals, for instance 2.50")
+    };
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || part.len() > DECIMALS || !digits(whole) || !digits(part) {

@@ -32,8 +32,11 @@ pub(crate) const SCOPES: Words<Scope> = &[
     ("architecture", Scope::Architecture),
 ];
 
-pub(crate) const CAPTURE_MODES: Words<CaptureMode> =
-    &[("none", CaptureMode::None), ("prompts_only", CaptureMode::PromptsOnly), ("full_io", CaptureMode::FullIo)];
+pub(crate) const CAPTURE_MODES: Words<CaptureMode> = &[
+    ("none", CaptureMode::None),
+    ("prompts_only", CaptureMode::PromptsOnly),
+    ("full_io", CaptureMode::FullIo),
+];
 
 pub(crate) const ITEM_TYPES: Words<ItemType> = &[
     ("project", ItemType::Project),
@@ -91,7 +94,8 @@ where
 
 /// A parser of capability names.
 pub(crate) fn capability() -> impl TypedValueParser<Value = Capability> {
-    PossibleValuesParser::new(Capability::ALL.map(Capability::name)).try_map(|name| name.parse::<Capability>())
+    PossibleValuesParser::new(Capability::ALL.map(Capability::name))
+        .try_map(|name| name.parse::<Capability>())
 }
 
 #[cfg(test)]

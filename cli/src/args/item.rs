@@ -115,7 +115,9 @@ pub(crate) struct EditArgs {
 
 /// `windlass item move`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  windlass item move F-7 --to planned\n  windlass item move T-0001 --to completed")]
+#[command(
+    after_help = "Examples:\n  windlass item move F-7 --to planned\n  windlass item move T-0001 --to completed"
+)]
 pub(crate) struct MoveArgs {
     #[command(flatten)]
     pub(crate) item: ItemArg,

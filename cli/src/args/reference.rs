@@ -89,7 +89,11 @@ impl FromStr for RunName {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         });
-        if fits && (MIN_PREFIX..36).contains(&prefix.len()) { Ok(Self::Prefix(prefix)) } else { Err(BadRunName) }
+        if fits && (MIN_PREFIX..36).contains(&prefix.len()) {
+            Ok(Self::Prefix(prefix))
+        } else {
+            Err(BadRunName)
+        }
     }
 }
 

@@ -97,7 +97,9 @@ fn refuse_json_where_there_is_none(cli: &Cli) -> Result<(), NoCommand> {
     let what = match &cli.command {
         Command::Completions(_) => "a completion script",
         Command::Man(args) if args.folder.is_none() => "a manual page",
-        Command::Item(super::item::ItemCommand::Intake(args)) if args.template => "an answers file to fill in",
+        Command::Item(super::item::ItemCommand::Intake(args)) if args.template => {
+            "an answers file to fill in"
+        }
         Command::Policy(super::policy::PolicyCommand::Init(args)) if args.print => "a policy file",
         _ => return Ok(()),
     };

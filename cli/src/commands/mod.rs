@@ -53,8 +53,11 @@ pub(crate) fn run(cli: Cli) -> process::ExitCode {
 
 /// Says why nothing was done, or prints the help that was asked for.
 pub(crate) fn refuse(arguments: &[OsString], none: NoCommand) -> process::ExitCode {
-    let output =
-        Output::of(flagged(arguments, "--json"), flagged(arguments, "--quiet"), flagged(arguments, "--no-color"));
+    let output = Output::of(
+        flagged(arguments, "--json"),
+        flagged(arguments, "--quiet"),
+        flagged(arguments, "--no-color"),
+    );
     match none {
         NoCommand::Shown(text) => match text.print() {
             Ok(()) => status(ExitCode::Success),
@@ -108,6 +111,8 @@ async fn dispatch(session: &Session, command: Command) -> Result<ExitCode, Failu
         Command::Service(command) => service::run(session, command).await,
         Command::Completions(args) => shell::completions::run(session, &args),
         Command::Man(args) => shell::man::run(session, &args),
-        Command::Holder(_) => Err(Fault::new(ErrorCode::BadRequest, "a holder needs a process of its own").into()),
+        Command::Holder(_) => {
+            Err(Fault::new(ErrorCode::BadRequest, "a holder needs a process of its own").into())
+        }
     }
 }

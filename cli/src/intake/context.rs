@@ -26,8 +26,11 @@ pub(crate) fn ask(
     loop {
         context = once(&context, answered_by, now())?;
         output.complain(&format!("\n{}\n", summary(&context)));
-        let problems: Vec<String> =
-            context.missing().into_iter().map(|missing| format!("{}: {}", missing.field, missing.problem)).collect();
+        let problems: Vec<String> = context
+            .missing()
+            .into_iter()
+            .map(|missing| format!("{}: {}", missing.field, missing.problem))
+            .collect();
         for problem in &problems {
             output.complain(&format!("still missing: {problem}\n"));
         }
@@ -56,8 +59,11 @@ fn once(earlier: &MaieuticContext, answered_by: &str, now: Timestamp) -> Result<
         bounds.max_duration_ms,
     )?;
     let network = ask::confirm("May it use the network?", "only where policy allows it too", bounds.network)?;
-    let open_questions =
-        ask::list("What is still unanswered?", "an open question; a run starts only without any", &earlier.open_questions)?;
+    let open_questions = ask::list(
+        "What is still unanswered?",
+        "an open question; a run starts only without any",
+        &earlier.open_questions,
+    )?;
     Ok(MaieuticContext {
         goal,
         constraints,

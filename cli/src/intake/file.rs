@@ -58,7 +58,11 @@ struct Bounds {
 ///
 /// # Errors
 /// `bad_request` that names the file, the line and what is wrong there.
-pub(crate) fn read_context(path: &Path, answered_by: String, now: Timestamp) -> Result<MaieuticContext, Fault> {
+pub(crate) fn read_context(
+    path: &Path,
+    answered_by: String,
+    now: Timestamp,
+) -> Result<MaieuticContext, Fault> {
     let origin = origin(path);
     context(&origin, &read(path, &origin)?, answered_by, now)
 }
@@ -84,7 +88,10 @@ fn read(path: &Path, origin: &str) -> Result<String, Fault> {
         Box::new(File::open(path).map_err(|error| bad(format!("cannot be opened: {error}")))?)
     };
     let mut bytes = Vec::new();
-    source.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| bad(format!("cannot be read: {error}")))?;
+    source
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| bad(format!("cannot be read: {error}")))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(bad(format!("answers have at most {MAX_FILE_BYTES} bytes")));
     }
@@ -192,7 +199,10 @@ mod tests {
             ("goal = 'g'\ngaol = 'h'\n", "answers:2: unknown field `gaol`"),
             ("goal = 'g'\n\nrisks = [1]\n", "answers:3: "),
             ("{\"goal\": 1}", "answers:1: "),
-            ("[delegation_bounds]\nmax_duration = 'soon'\n", "answers: delegation_bounds.max_duration: `soon`"),
+            (
+                "[delegation_bounds]\nmax_duration = 'soon'\n",
+                "answers: delegation_bounds.max_duration: `soon`",
+            ),
         ] {
             let fault = read(text).unwrap_err();
             assert!(fault.first().message.starts_with(at), "{}", fault.first().message);
@@ -209,7 +219,8 @@ mod tests {
         assert_eq!(form.quality_score(), 0);
         let fields = |value: serde_json::Value| -> Vec<String> {
             let object = value.as_object().unwrap().clone();
-            let deep = object.get("deep").and_then(|deep| deep.as_object()).into_iter().flat_map(|deep| deep.keys());
+            let deep =
+                object.get("deep").and_then(|deep| deep.as_object()).into_iter().flat_map(|deep| deep.keys());
             object.keys().chain(deep).cloned().collect()
         };
         for field in fields(serde_json::to_value(form).unwrap()) {

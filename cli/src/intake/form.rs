@@ -29,7 +29,11 @@ fn once(earlier: &IntakeForm) -> Result<IntakeForm, Fault> {
         scope_in: ask::list("What belongs to it?", "needed", &earlier.scope_in)?,
         non_goals: ask::list("What does not?", "a non-goal", &earlier.non_goals)?,
         acceptance_criteria: ask::criteria(&earlier.acceptance_criteria)?,
-        integration_points: ask::list("What does it touch?", "an integration point", &earlier.integration_points)?,
+        integration_points: ask::list(
+            "What does it touch?",
+            "an integration point",
+            &earlier.integration_points,
+        )?,
         constraints: ask::list("What must be respected?", "a constraint", &earlier.constraints)?,
         risks: ask::list("What could go wrong?", "a risk", &earlier.risks)?,
         assumptions: ask::list("What is taken for granted?", "an assumption", &earlier.assumptions)?,

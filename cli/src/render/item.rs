@@ -36,7 +36,10 @@ pub(crate) fn show(view: &ItemView) -> String {
     ];
     pairs.extend(of_type(view));
     pairs.push(("answers", answers(view)));
-    pairs.push(("active runs", view.active_runs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+    pairs.push((
+        "active runs",
+        view.active_runs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    ));
     pairs.push(("created", local(item.created_at)));
     pairs.push(("changed", local(item.updated_at)));
     text.push_str(&facts(&pairs));
@@ -73,14 +76,21 @@ fn of_type(view: &ItemView) -> Vec<(&'static str, String)> {
         let score = view.quality_score.unwrap_or_else(|| intake.quality_score());
         match intake.open_questions.len() {
             0 => format!("{score} of 100; planned needs {}", IntakeForm::PLANNED_SCORE),
-            open => format!("{score} of 100, {open} open questions; planned needs {} and none", IntakeForm::PLANNED_SCORE),
+            open => format!(
+                "{score} of 100, {open} open questions; planned needs {} and none",
+                IntakeForm::PLANNED_SCORE
+            ),
         }
     };
     match &view.item.body {
         ItemBody::Project => Vec::new(),
         ItemBody::Feature { acceptance_criteria, priority, intake, .. } => {
             let criteria: Vec<_> = acceptance_criteria.iter().map(|text| safe(text)).collect();
-            vec![("priority", word(priority)), ("criteria", criteria.join("; ")), ("intake form", form(intake))]
+            vec![
+                ("priority", word(priority)),
+                ("criteria", criteria.join("; ")),
+                ("intake form", form(intake)),
+            ]
         }
         ItemBody::Spec { prd_uri, intake, .. } => {
             vec![("requirements", said(prd_uri)), ("intake form", form(intake))]

@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn another_shape_is_shown_as_json() {
-        let view = PolicyView { digest: Digest::ZERO, policy: Json::of(&serde_json::json!({"rules": 3})).unwrap() };
+        let view =
+            PolicyView { digest: Digest::ZERO, policy: Json::of(&serde_json::json!({"rules": 3})).unwrap() };
         assert!(show(Look { width: None, color: false }, &view).contains("\"rules\": 3"));
     }
 }

@@ -61,7 +61,8 @@ pub(crate) fn standing(view: &RunView) -> String {
 pub(crate) fn show(view: &RunView) -> String {
     let row = &view.row;
     let request = &view.request;
-    let mut text = format!("{HEADING}{}{HEADING:#}  {} of {}\n", row.run_id, row.kind.word(), row.work_item_id);
+    let mut text =
+        format!("{HEADING}{}{HEADING:#}  {} of {}\n", row.run_id, row.kind.word(), row.work_item_id);
     let scopes: Vec<String> = request.scopes.iter().map(word).collect();
     let named = |text: &Option<String>| text.as_deref().map(safe).unwrap_or_default().into_owned();
     text.push_str(&facts(&[

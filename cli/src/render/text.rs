@@ -35,7 +35,9 @@ fn escape(text: &str, harmful: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// A word or a sentence as one argument of a POSIX shell, so that a command can be pasted.
 pub(crate) fn shell_word(text: &str) -> Cow<'_, str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b':' | b'@' | b'=');
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b':' | b'@' | b'=')
+    };
     if !text.is_empty() && text.bytes().all(plain) {
         Cow::Borrowed(text)
     } else {
@@ -57,8 +59,11 @@ mod tests {
     #[test]
     fn an_argument_survives_the_shell() {
         for text in ["plain-1.2", "two words", "it's", "", "$(rm -rf .)"] {
-            let output =
-                std::process::Command::new("sh").arg("-c").arg(format!("printf %s {}", shell_word(text))).output().unwrap();
+            let output = std::process::Command::new("sh")
+                .arg("-c")
+                .arg(format!("printf %s {}", shell_word(text)))
+                .output()
+                .unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
         }
     }

@@ -57,5 +57,7 @@ fn patch_bundle(view: &RunView) -> Option<&ArtifactView> {
 pub(crate) fn markdown_report(view: &RunView) -> Option<&ArtifactView> {
     let markdown =
         || view.artifacts.iter().filter(|artifact| artifact.artifact.path.as_str().ends_with(".md"));
-    markdown().find(|artifact| artifact.artifact.path.as_str().ends_with("report.md")).or_else(|| markdown().next())
+    markdown()
+        .find(|artifact| artifact.artifact.path.as_str().ends_with("report.md"))
+        .or_else(|| markdown().next())
 }

@@ -110,7 +110,8 @@ async fn acknowledge(
     } else {
         output.text(&format!("run {run_id}: {} of {item} {}\n", kind.word(), sentence(accepted)))?;
     }
-    output.next(&[format!("windlass bot watch --run {run_id}"), format!("windlass bot show --run {run_id}")])?;
+    output
+        .next(&[format!("windlass bot watch --run {run_id}"), format!("windlass bot show --run {run_id}")])?;
     Ok(ExitCode::Success)
 }
 
@@ -147,7 +148,8 @@ fn bare(accepted: &Accepted, item: ItemId, kind: RunKind, summary: String) -> Re
 async fn wait(session: &Session, need: Need, run_id: RunId) -> Result<ExitCode, Failure> {
     let output = &session.output;
     if output.has_person() && need == Need::Service {
-        output.note(&format!("run {run_id} goes on without this terminal: windlass bot watch --run {run_id}"));
+        output
+            .note(&format!("run {run_id} goes on without this terminal: windlass bot watch --run {run_id}"));
     }
     let progress = Progress::new(output, "waiting for its turn");
     let following = to_the_end(session, need, run_id, Seq(1), |event| {
@@ -183,7 +185,9 @@ fn finish(session: &Session, view: &RunView) -> Result<ExitCode, Failure> {
     let run_id = view.row.run_id;
     let Some(ended) = &view.ended else {
         let message = format!("run {run_id} was said to have ended, but it is {}", view.row.status.word());
-        return Err(Fault::new(ErrorCode::Io, message).hint(format!("windlass bot watch --run {run_id}")).into());
+        return Err(Fault::new(ErrorCode::Io, message)
+            .hint(format!("windlass bot watch --run {run_id}"))
+            .into());
     };
     let code = exit_of(&ended.outcome);
     if output.json() {
@@ -197,8 +201,10 @@ fn finish(session: &Session, view: &RunView) -> Result<ExitCode, Failure> {
             safe(&ended.summary)
         ))?;
     }
-    let report = result::markdown_report(view).map(|_| format!("windlass bot show --run {run_id} --format md"));
-    output.next(&report.into_iter().chain([format!("windlass bot show --run {run_id}")]).collect::<Vec<_>>())?;
+    let report =
+        result::markdown_report(view).map(|_| format!("windlass bot show --run {run_id} --format md"));
+    output
+        .next(&report.into_iter().chain([format!("windlass bot show --run {run_id}")]).collect::<Vec<_>>())?;
     Ok(code)
 }
 

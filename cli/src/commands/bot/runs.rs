@@ -33,7 +33,10 @@ pub(crate) async fn run(session: &Session, args: RunsArgs) -> Result<ExitCode, F
         next.push(format!("windlass bot show --run {}", run.run_id));
     }
     if let Some(token) = &page.next {
-        next.push(format!("windlass bot runs --after {}        the same flags, the next page", shell_word(token)));
+        next.push(format!(
+            "windlass bot runs --after {}        the same flags, the next page",
+            shell_word(token)
+        ));
     }
     if output.json() {
         output.document(&Document::of(page))?;

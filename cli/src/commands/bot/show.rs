@@ -59,7 +59,10 @@ async fn report(session: &Session, control: &dyn Control, view: &RunView) -> Res
 fn next(view: &RunView) -> Vec<String> {
     let run_id = view.row.run_id;
     if view.row.status.is_active() {
-        return vec![format!("windlass bot watch --run {run_id}"), format!("windlass bot cancel --run {run_id}")];
+        return vec![
+            format!("windlass bot watch --run {run_id}"),
+            format!("windlass bot cancel --run {run_id}"),
+        ];
     }
     match result::markdown_report(view) {
         Some(_) => vec![format!("windlass bot show --run {run_id} --format md")],

@@ -23,7 +23,11 @@ pub(crate) async fn run(session: &Session, args: WatchArgs) -> Result<ExitCode, 
         return Ok(ExitCode::Success);
     }
     to_the_end(session, Need::Read, run_id, from, |event| {
-        if output.json() { output.line(event)? } else { output.text(&line(event))? }
+        if output.json() {
+            output.line(event)?
+        } else {
+            output.text(&line(event))?
+        }
         Ok(())
     })
     .await?;

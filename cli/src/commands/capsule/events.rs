@@ -24,7 +24,8 @@ pub(crate) async fn run(session: &Session, args: EventsArgs) -> Result<ExitCode,
     let run_id = run_id(control, &args.run).await?;
     let from = Seq(args.from);
     if session.output.json() {
-        let page = control.read_events(ReadEvents { run_id, from, limit: args.limit.unwrap_or(PAGE) }).await?;
+        let page =
+            control.read_events(ReadEvents { run_id, from, limit: args.limit.unwrap_or(PAGE) }).await?;
         session.output.document(&Document::of(page))?;
     } else {
         print(session, control, run_id, from, args.limit).await?;

@@ -50,9 +50,8 @@ pub(crate) async fn run(session: &Session, args: GetArgs) -> Result<ExitCode, Fa
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<String, Fault> {
-    fs::write(path, bytes).map_err(|error| {
-        Fault::new(ErrorCode::Io, format!("cannot write `{}`: {error}", path.display()))
-    })?;
+    fs::write(path, bytes)
+        .map_err(|error| Fault::new(ErrorCode::Io, format!("cannot write `{}`: {error}", path.display())))?;
     Ok(path.display().to_string())
 }
 

@@ -29,7 +29,11 @@ pub(crate) async fn run(session: &Session, args: VerifyArgs) -> Result<ExitCode,
             None => (ExitCode::Success, Vec::new()),
             Some(error) => (ExitCode::Failed, vec![error.clone()]),
         };
-        output.document(&Document::of(VerificationReply { verification: found, exit_code: code as u8, errors }))?;
+        output.document(&Document::of(VerificationReply {
+            verification: found,
+            exit_code: code as u8,
+            errors,
+        }))?;
         return Ok(code);
     }
     output.text(&facts(&[

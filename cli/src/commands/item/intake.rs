@@ -44,7 +44,11 @@ pub(crate) async fn run(session: &Session, args: IntakeArgs) -> Result<ExitCode,
     }
 }
 
-async fn answer_context(session: &Session, item: ItemRef, answers: Option<&Path>) -> Result<ExitCode, Failure> {
+async fn answer_context(
+    session: &Session,
+    item: ItemRef,
+    answers: Option<&Path>,
+) -> Result<ExitCode, Failure> {
     let context = match answers {
         Some(path) => file::read_context(path, user_name(), now())?,
         None => {

@@ -80,7 +80,8 @@ fn next(view: &ItemView) -> Vec<String> {
     let kind = match view.item.state_name() {
         Some(StateName::Backlog | StateName::Planned | StateName::NeedsResearch) => Some(RunKind::Research),
         Some(StateName::InProgress | StateName::NeedsReview | StateName::Open) => Some(RunKind::Review),
-        Some(StateName::Completed | StateName::Deprecated | StateName::Archived | StateName::Failed) | None => None,
+        Some(StateName::Completed | StateName::Deprecated | StateName::Archived | StateName::Failed)
+        | None => None,
     };
     match kind {
         Some(kind) => intake.into_iter().chain([run(kind)]).collect(),
