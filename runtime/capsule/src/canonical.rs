@@ -12,6 +12,8 @@ use windlass_domain::event::{Event, Stream};
 use windlass_domain::id::{Cursor, Epoch, Seq};
 use windlass_domain::time::Timestamp;
 
+pub(crate) use serializer::Scratch;
+
 /// A value that has no canonical JSON. None that Windlass made is such a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it has no canonical JSON: {0}")]
@@ -25,20 +27,28 @@ impl serde::ser::Error for NotCanonical {
 
 /// The SHA-256 over the canonical JSON of a value.
 pub(crate) fn digest(value: &impl Serialize) -> Result<Digest, NotCanonical> {
-    text(value).map(|text| Digest::of(&text))
+    Scratch::default().digest(value)
 }
 
-/// The hash of an event, as [`Event::hash_of`] defines it.
-pub(crate) fn event_hash(event: &Event) -> Result<Digest, NotCanonical> {
-    digest(&Header {
-        at: event.at,
-        attempt: event.attempt,
-        cursor: event.cursor,
-        data_digest: digest(&event.data)?,
-        prev_hash: event.prev_hash,
-        seq: event.seq,
-        stream: &event.stream,
-    })
+impl Scratch {
+    /// The SHA-256 over the canonical JSON of a value.
+    fn digest(&mut self, value: &impl Serialize) -> Result<Digest, NotCanonical> {
+        self.write(value).map(Digest::of)
+    }
+
+    /// The hash of an event, as [`Event::hash_of`] defines it.
+    pub(crate) fn event_hash(&mut self, event: &Event) -> Result<Digest, NotCanonical> {
+        let data_digest = self.digest(&event.data)?;
+        self.digest(&Header {
+            at: event.at,
+            attempt: event.attempt,
+            cursor: event.cursor,
+            data_digest,
+            prev_hash: event.prev_hash,
+            seq: event.seq,
+            stream: &event.stream,
+        })
+    }
 }
 
 /// What an event's hash covers.
@@ -54,12 +64,6 @@ struct Header<'a> {
     stream: &'a Stream,
 }
 
-fn text(value: &impl Serialize) -> Result<Vec<u8>, NotCanonical> {
-    let mut out = Vec::with_capacity(512);
-    value.serialize(serializer::Canonical { out: &mut out })?;
-    Ok(out)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -71,14 +75,14 @@ mod tests {
     use crate::record::samples;
 
     fn ours(value: &impl Serialize) -> String {
-        String::from_utf8(text(value).unwrap()).unwrap()
+        String::from_utf8(Scratch::default().write(value).unwrap().to_vec()).unwrap()
     }
 
     #[test]
     fn every_kind_of_event_has_the_hash_that_the_domain_defines() {
         for event in samples::events() {
             assert_eq!(ours(&event), canonical_json(&event).unwrap());
-            assert_eq!(event_hash(&event).unwrap(), event.hash_of().unwrap(), "{event:?}");
+            assert_eq!(Scratch::default().event_hash(&event).unwrap(), event.hash_of().unwrap(), "{event:?}");
         }
     }
 
@@ -87,7 +91,7 @@ mod tests {
         let mut event = samples::events().remove(0);
         let bytes = bincode::encode_to_vec(i64::MAX, bincode::config::standard()).unwrap();
         event.at = bincode::decode_from_slice(&bytes, bincode::config::standard()).unwrap().0;
-        assert!(event_hash(&event).is_err());
+        assert!(Scratch::default().event_hash(&event).is_err());
     }
 
     #[derive(Debug, Clone, Serialize)]

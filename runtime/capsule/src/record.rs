@@ -98,15 +98,24 @@ pub(crate) struct TooLarge {
 
 /// The stored bytes of a value.
 pub(crate) fn encode<T: Stored>(value: &T) -> Result<Vec<u8>, TooLarge> {
-    let mut bytes = vec![0; HEADER_BYTES];
-    let body = bincode::encode_into_std_write(value, &mut bytes, CODEC)
+    let mut bytes = Vec::new();
+    append(&mut bytes, value)?;
+    Ok(bytes)
+}
+
+/// Writes the stored bytes of a value behind others.
+pub(crate) fn append<T: Stored>(bytes: &mut Vec<u8>, value: &T) -> Result<(), TooLarge> {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[0; HEADER_BYTES]);
+    let body = bincode::encode_into_std_write(value, bytes, CODEC)
         .expect("a vector takes any number of bytes, and no stored type refuses to be encoded");
     let length =
         u32::try_from(body).ok().filter(|_| body <= MAX_RECORD_BYTES).ok_or(TooLarge { bytes: body })?;
-    bytes[..2].copy_from_slice(&FORMAT.to_be_bytes());
-    bytes[2] = T::KIND as u8;
-    bytes[3..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
-    Ok(bytes)
+    let header = &mut bytes[start..start + HEADER_BYTES];
+    header[..2].copy_from_slice(&FORMAT.to_be_bytes());
+    header[2] = T::KIND as u8;
+    header[3..].copy_from_slice(&length.to_be_bytes());
+    Ok(())
 }
 
 /// The value that these stored bytes hold.

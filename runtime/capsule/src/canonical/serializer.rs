@@ -1,7 +1,7 @@
 //! The serializer: writes members as they come and sorts each object when it ends.
 
 use std::cmp::Ordering;
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display, Write as _};
 use std::ops::Range;
 
 use serde::ser::{self, Serialize};
@@ -11,26 +11,75 @@ use super::NotCanonical;
 /// Integers up to this are the same as doubles and as texts.
 const MAX_EXACT: u64 = 1 << 53;
 
-pub(super) struct Canonical<'a> {
-    pub(super) out: &'a mut Vec<u8>,
+/// Where a value is written to. One that is used again allocates nothing new.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// The text so far.
+    text: Vec<u8>,
+    /// The members of the objects that are being written, the innermost last.
+    members: Vec<Member>,
 }
 
-impl<'a> Canonical<'a> {
-    fn again(&mut self) -> Canonical<'_> {
-        Canonical { out: self.out }
+/// Where a member stands in the text: its key without quotes, and all of it.
+#[derive(Debug, Clone)]
+struct Member {
+    key: Range<usize>,
+    whole: Range<usize>,
+}
+
+impl Scratch {
+    /// Writes a value in place of what was there.
+    pub(super) fn write(&mut self, value: &impl Serialize) -> Result<&[u8], NotCanonical> {
+        self.text.clear();
+        self.members.clear();
+        value.serialize(Canonical { scratch: self })?;
+        Ok(&self.text)
     }
 
-    fn integer(self, negative: bool, size: u64) -> Result<(), NotCanonical> {
+    fn string(&mut self, text: &str) {
+        self.text.push(b'"');
+        self.escaped(text);
+        self.text.push(b'"');
+    }
+
+    fn escaped(&mut self, text: &str) {
+        let mut from = 0;
+        for (place, byte) in text.bytes().enumerate() {
+            let escape: &[u8] = match byte {
+                b'"' => b"\\\"",
+                b'\\' => b"\\\\",
+                0x08 => b"\\b",
+                b'\t' => b"\\t",
+                b'\n' => b"\\n",
+                0x0c => b"\\f",
+                b'\r' => b"\\r",
+                0..0x20 => b"",
+                _ => continue,
+            };
+            self.text.extend_from_slice(&text.as_bytes()[from..place]);
+            if escape.is_empty() {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                self.text.extend_from_slice(b"\\u00");
+                self.text.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            } else {
+                self.text.extend_from_slice(escape);
+            }
+            from = place + 1;
+        }
+        self.text.extend_from_slice(&text.as_bytes()[from..]);
+    }
+
+    fn integer(&mut self, negative: bool, size: u64) -> Result<(), NotCanonical> {
         if size > MAX_EXACT {
             #[expect(
                 clippy::cast_precision_loss,
                 reason = "RFC 8785 writes every number as the nearest double"
             )]
             let double = size as f64;
-            return self.double(if negative { -double } else { double });
+            return self.float(if negative { -double } else { double });
         }
         if negative {
-            self.out.push(b'-');
+            self.text.push(b'-');
         }
         let mut digits = [0; 20];
         let (mut place, mut rest) = (digits.len(), size);
@@ -42,137 +91,117 @@ impl<'a> Canonical<'a> {
                 break;
             }
         }
-        self.out.extend_from_slice(&digits[place..]);
+        self.text.extend_from_slice(&digits[place..]);
         Ok(())
     }
 
-    fn double(self, number: f64) -> Result<(), NotCanonical> {
+    /// Floats are rare here, and their shortest texts are another's art.
+    fn float(&mut self, number: impl Serialize) -> Result<(), NotCanonical> {
         let text = serde_json_canonicalizer::to_vec(&number).map_err(ser::Error::custom)?;
-        self.out.extend_from_slice(&text);
+        self.text.extend_from_slice(&text);
         Ok(())
     }
 
-    fn object(self, open: &[u8]) -> Object<'a> {
-        self.out.extend_from_slice(open);
-        self.out.push(b'{');
-        let start = self.out.len();
-        Object { out: self.out, start, members: Vec::with_capacity(8), sorted: true, close: open.is_empty() }
-    }
-
-    fn array(self, open: &[u8]) -> Array<'a> {
-        self.out.extend_from_slice(open);
-        self.out.push(b'[');
-        Array { out: self.out, first: true, close: open.is_empty() }
-    }
-
-    /// What precedes the value of a variant that is an object of one member.
-    fn variant(name: &str) -> Vec<u8> {
-        let mut open = vec![b'{'];
-        string(&mut open, name);
-        open.push(b':');
-        open
+    /// What precedes the value of a variant, which is an object of one member.
+    fn open_variant(&mut self, variant: &str) {
+        self.text.push(b'{');
+        self.string(variant);
+        self.text.push(b':');
     }
 }
 
-fn string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let mut from = 0;
-    for (place, byte) in text.bytes().enumerate() {
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            0x08 => b"\\b",
-            b'\t' => b"\\t",
-            b'\n' => b"\\n",
-            0x0c => b"\\f",
-            b'\r' => b"\\r",
-            0..0x20 => b"",
-            _ => continue,
-        };
-        out.extend_from_slice(&text.as_bytes()[from..place]);
-        if escape.is_empty() {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            out.extend_from_slice(b"\\u00");
-            out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-        } else {
-            out.extend_from_slice(escape);
-        }
-        from = place + 1;
+/// Writes the inside of a string.
+struct Inside<'a>(&'a mut Scratch);
+
+impl fmt::Write for Inside<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.escaped(text);
+        Ok(())
     }
-    out.extend_from_slice(&text.as_bytes()[from..]);
-    out.push(b'"');
 }
 
 /// An object being written.
 pub(super) struct Object<'a> {
-    out: &'a mut Vec<u8>,
+    scratch: &'a mut Scratch,
+    /// Where its members begin in the text.
     start: usize,
-    members: Vec<Member>,
+    /// Where its members begin in the list.
+    first: usize,
     /// Whether the members came in their order so far.
     sorted: bool,
-    /// Whether only its own brace is to be closed, and not also that of a variant.
-    close: bool,
+    in_variant: bool,
 }
 
-/// Where a member stands in what was written: its key without quotes, and all of it.
-struct Member {
-    key: Range<usize>,
-    whole: Range<usize>,
-}
-
-impl Object<'_> {
-    fn begin_key(&mut self) {
-        if !self.members.is_empty() {
-            self.out.push(b',');
+impl<'a> Object<'a> {
+    fn open(scratch: &'a mut Scratch, variant: Option<&str>) -> Self {
+        if let Some(variant) = variant {
+            scratch.open_variant(variant);
         }
+        scratch.text.push(b'{');
+        let (start, first) = (scratch.text.len(), scratch.members.len());
+        Self { scratch, start, first, sorted: true, in_variant: variant.is_some() }
+    }
+
+    /// Gives where the key is to begin.
+    fn begin_key(&mut self) -> usize {
+        if self.scratch.members.len() > self.first {
+            self.scratch.text.push(b',');
+        }
+        self.scratch.text.len()
     }
 
     fn end_key(&mut self, start: usize) -> Result<(), NotCanonical> {
-        let end = self.out.len();
-        if self.out.get(start) != Some(&b'"') {
+        let Scratch { text, members } = &mut *self.scratch;
+        let end = text.len();
+        if text.get(start) != Some(&b'"') {
             return Err(NotCanonical("a key of an object is no text".to_owned()));
         }
         let key = start + 1..end - 1;
-        if let Some(last) = self.members.last() {
-            let order = compare(&self.out[last.key.clone()], &self.out[key.clone()]);
-            self.sorted &= order == Ordering::Less;
+        if let Some(last) = members[self.first..].last() {
+            self.sorted &= compare(&text[last.key.clone()], &text[key.clone()]) == Ordering::Less;
         }
-        self.members.push(Member { key, whole: start..end });
-        self.out.push(b':');
+        members.push(Member { key, whole: start..end });
+        text.push(b':');
         Ok(())
     }
 
     fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), NotCanonical> {
-        value.serialize(Canonical { out: self.out })?;
-        let member = self.members.last_mut().ok_or_else(|| NotCanonical("a value has no key".to_owned()))?;
-        member.whole.end = self.out.len();
+        value.serialize(Canonical { scratch: self.scratch })?;
+        let end = self.scratch.text.len();
+        let member =
+            self.scratch.members.last_mut().ok_or_else(|| NotCanonical("a value has no key".to_owned()))?;
+        member.whole.end = end;
         Ok(())
     }
 
     fn named(&mut self, key: &str, value: &(impl Serialize + ?Sized)) -> Result<(), NotCanonical> {
-        self.begin_key();
-        let start = self.out.len();
-        string(self.out, key);
+        let start = self.begin_key();
+        self.scratch.string(key);
         self.end_key(start)?;
         self.value(value)
     }
 
-    fn finish(mut self) -> Result<(), NotCanonical> {
+    fn finish(self) {
+        let Scratch { text, members } = self.scratch;
         if !self.sorted {
-            let written = self.out.split_off(self.start);
-            let place = |range: &Range<usize>| range.start - self.start..range.end - self.start;
-            self.members
-                .sort_by(|one, other| compare(&written[place(&one.key)], &written[place(&other.key)]));
-            self.members.dedup_by(|later, one| written[place(&later.key)] == written[place(&one.key)]);
-            for (number, member) in self.members.iter().enumerate() {
-                if number > 0 {
-                    self.out.push(b',');
+            let own = &mut members[self.first..];
+            own.sort_by(|one, other| compare(&text[one.key.clone()], &text[other.key.clone()]));
+            // Written again behind themselves in their order, and moved to where they began.
+            let end = text.len();
+            let mut before: Option<Range<usize>> = None;
+            for member in own.iter() {
+                match before.replace(member.key.clone()) {
+                    Some(before) if text[before.clone()] == text[member.key.clone()] => continue,
+                    Some(_) => text.push(b','),
+                    None => {}
                 }
-                self.out.extend_from_slice(&written[place(&member.whole)]);
+                text.extend_from_within(member.whole.clone());
             }
+            text.copy_within(end.., self.start);
+            text.truncate(self.start + text.len() - end);
         }
-        self.out.extend_from_slice(if self.close { b"}" } else { b"}}" });
-        Ok(())
+        members.truncate(self.first);
+        text.extend_from_slice(if self.in_variant { b"}}" } else { b"}" });
     }
 }
 
@@ -192,23 +221,34 @@ fn compare(one: &[u8], other: &[u8]) -> Ordering {
 
 /// An array being written.
 pub(super) struct Array<'a> {
-    out: &'a mut Vec<u8>,
-    first: bool,
-    /// Whether only its own bracket is to be closed, and not also the brace of a variant.
-    close: bool,
+    scratch: &'a mut Scratch,
+    empty: bool,
+    in_variant: bool,
 }
 
-impl Array<'_> {
-    fn element(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), NotCanonical> {
-        if !std::mem::replace(&mut self.first, false) {
-            self.out.push(b',');
+impl<'a> Array<'a> {
+    fn open(scratch: &'a mut Scratch, variant: Option<&str>) -> Self {
+        if let Some(variant) = variant {
+            scratch.open_variant(variant);
         }
-        value.serialize(Canonical { out: self.out })
+        scratch.text.push(b'[');
+        Self { scratch, empty: true, in_variant: variant.is_some() }
+    }
+
+    fn element(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), NotCanonical> {
+        if !std::mem::replace(&mut self.empty, false) {
+            self.scratch.text.push(b',');
+        }
+        value.serialize(Canonical { scratch: self.scratch })
     }
 
     fn finish(self) {
-        self.out.extend_from_slice(if self.close { b"]" } else { b"]}" });
+        self.scratch.text.extend_from_slice(if self.in_variant { b"]}" } else { b"]" });
     }
+}
+
+pub(super) struct Canonical<'a> {
+    scratch: &'a mut Scratch,
 }
 
 impl<'a> ser::Serializer for Canonical<'a> {
@@ -223,7 +263,7 @@ impl<'a> ser::Serializer for Canonical<'a> {
     type SerializeStructVariant = Object<'a>;
 
     fn serialize_bool(self, value: bool) -> Result<(), NotCanonical> {
-        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        self.scratch.text.extend_from_slice(if value { b"true" } else { b"false" });
         Ok(())
     }
     fn serialize_i8(self, value: i8) -> Result<(), NotCanonical> {
@@ -236,7 +276,7 @@ impl<'a> ser::Serializer for Canonical<'a> {
         self.serialize_i64(value.into())
     }
     fn serialize_i64(self, value: i64) -> Result<(), NotCanonical> {
-        self.integer(value < 0, value.unsigned_abs())
+        self.scratch.integer(value < 0, value.unsigned_abs())
     }
     fn serialize_u8(self, value: u8) -> Result<(), NotCanonical> {
         self.serialize_u64(value.into())
@@ -248,21 +288,19 @@ impl<'a> ser::Serializer for Canonical<'a> {
         self.serialize_u64(value.into())
     }
     fn serialize_u64(self, value: u64) -> Result<(), NotCanonical> {
-        self.integer(false, value)
+        self.scratch.integer(false, value)
     }
     fn serialize_f32(self, value: f32) -> Result<(), NotCanonical> {
-        let text = serde_json_canonicalizer::to_vec(&value).map_err(ser::Error::custom)?;
-        self.out.extend_from_slice(&text);
-        Ok(())
+        self.scratch.float(value)
     }
     fn serialize_f64(self, value: f64) -> Result<(), NotCanonical> {
-        self.double(value)
+        self.scratch.float(value)
     }
     fn serialize_char(self, value: char) -> Result<(), NotCanonical> {
         self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
     fn serialize_str(self, value: &str) -> Result<(), NotCanonical> {
-        string(self.out, value);
+        self.scratch.string(value);
         Ok(())
     }
     fn serialize_bytes(self, value: &[u8]) -> Result<(), NotCanonical> {
@@ -275,7 +313,7 @@ impl<'a> ser::Serializer for Canonical<'a> {
         value.serialize(self)
     }
     fn serialize_unit(self) -> Result<(), NotCanonical> {
-        self.out.extend_from_slice(b"null");
+        self.scratch.text.extend_from_slice(b"null");
         Ok(())
     }
     fn serialize_unit_struct(self, _: &'static str) -> Result<(), NotCanonical> {
@@ -297,25 +335,25 @@ impl<'a> ser::Serializer for Canonical<'a> {
         value.serialize(self)
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        mut self,
+        self,
         _: &'static str,
         _: u32,
         variant: &'static str,
         value: &T,
     ) -> Result<(), NotCanonical> {
-        self.out.extend_from_slice(&Self::variant(variant));
-        value.serialize(self.again())?;
-        self.out.push(b'}');
+        self.scratch.open_variant(variant);
+        value.serialize(Canonical { scratch: self.scratch })?;
+        self.scratch.text.push(b'}');
         Ok(())
     }
     fn serialize_seq(self, _: Option<usize>) -> Result<Array<'a>, NotCanonical> {
-        Ok(self.array(b""))
+        Ok(Array::open(self.scratch, None))
     }
     fn serialize_tuple(self, _: usize) -> Result<Array<'a>, NotCanonical> {
-        Ok(self.array(b""))
+        Ok(Array::open(self.scratch, None))
     }
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Array<'a>, NotCanonical> {
-        Ok(self.array(b""))
+        Ok(Array::open(self.scratch, None))
     }
     fn serialize_tuple_variant(
         self,
@@ -324,13 +362,13 @@ impl<'a> ser::Serializer for Canonical<'a> {
         variant: &'static str,
         _: usize,
     ) -> Result<Array<'a>, NotCanonical> {
-        Ok(self.array(&Self::variant(variant)))
+        Ok(Array::open(self.scratch, Some(variant)))
     }
     fn serialize_map(self, _: Option<usize>) -> Result<Object<'a>, NotCanonical> {
-        Ok(self.object(b""))
+        Ok(Object::open(self.scratch, None))
     }
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Object<'a>, NotCanonical> {
-        Ok(self.object(b""))
+        Ok(Object::open(self.scratch, None))
     }
     fn serialize_struct_variant(
         self,
@@ -339,12 +377,14 @@ impl<'a> ser::Serializer for Canonical<'a> {
         variant: &'static str,
         _: usize,
     ) -> Result<Object<'a>, NotCanonical> {
-        Ok(self.object(&Self::variant(variant)))
+        Ok(Object::open(self.scratch, Some(variant)))
     }
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), NotCanonical> {
-        let mut text = String::new();
-        write!(text, "{value}").map_err(|_| NotCanonical("a value has no text".to_owned()))?;
-        self.serialize_str(&text)
+        self.scratch.text.push(b'"');
+        write!(Inside(self.scratch), "{value}")
+            .map_err(|_| NotCanonical("a value has no text".to_owned()))?;
+        self.scratch.text.push(b'"');
+        Ok(())
     }
 }
 
@@ -384,7 +424,8 @@ macro_rules! object {
                 self.named(key, value)
             }
             fn end(self) -> Result<(), NotCanonical> {
-                self.finish()
+                self.finish();
+                Ok(())
             }
         })+
     };
@@ -396,15 +437,15 @@ impl ser::SerializeMap for Object<'_> {
     type Ok = ();
     type Error = NotCanonical;
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), NotCanonical> {
-        self.begin_key();
-        let start = self.out.len();
-        key.serialize(Canonical { out: self.out })?;
+        let start = self.begin_key();
+        key.serialize(Canonical { scratch: self.scratch })?;
         self.end_key(start)
     }
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotCanonical> {
         self.value(value)
     }
     fn end(self) -> Result<(), NotCanonical> {
-        self.finish()
+        self.finish();
+        Ok(())
     }
 }

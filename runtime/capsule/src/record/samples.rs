@@ -27,7 +27,7 @@ use windlass_domain::time::Timestamp;
 use windlass_domain::workspace::{Workspace, WorkspaceEvent};
 
 use super::encode;
-use crate::canonical;
+use crate::canonical::Scratch;
 use crate::rows::{CapsuleHead, Link, LinkHead, RunRow, StreamHead};
 
 /// The stored bytes of every sample, with names.
@@ -84,7 +84,7 @@ pub(crate) fn events() -> Vec<Event> {
                 prev_hash: digest("prev"),
                 hash: Digest::ZERO,
             };
-            event.hash = canonical::event_hash(&event).unwrap();
+            event.hash = Scratch::default().event_hash(&event).unwrap();
             event
         })
         .collect()

@@ -8,7 +8,7 @@ use windlass_domain::id::{Cursor, Seq};
 
 use super::report::{Fault, FaultKind};
 use super::{Depth, VerifyMark, Work};
-use crate::canonical;
+use crate::canonical::Scratch;
 use crate::error::ReadError;
 use crate::keys;
 use crate::reader::View;
@@ -167,7 +167,7 @@ impl Chain {
         if !self.rehash {
             return None;
         }
-        match canonical::event_hash(event) {
+        match Scratch::default().event_hash(event) {
             Ok(computed) if computed == event.hash => None,
             Ok(computed) => Some(FaultKind::Hash { stated: event.hash, computed }),
             Err(error) => Some(FaultKind::Unreadable { why: error.to_string() }),

@@ -13,7 +13,7 @@ use windlass_domain::workspace::{Workspace, WorkspaceEvent};
 use super::report::{Fault, FaultKind};
 use super::{CHUNK, VerifyMark, Work};
 use crate::blob;
-use crate::canonical;
+use crate::canonical::Scratch;
 use crate::error::ReadError;
 use crate::keys;
 use crate::reader::View;
@@ -61,7 +61,7 @@ impl Work<'_> {
         let read_blobs = self.read_blobs;
         let mut counts = Counts::default();
         let outcome = self.reader.read(|view| {
-            let mut walk = Walk { view, read_blobs, counts: &mut counts };
+            let mut walk = Walk { view, read_blobs, counts: &mut counts, scratch: Scratch::default() };
             walk.stream(key)
         });
         self.report.events += counts.events;
@@ -91,6 +91,7 @@ struct Walk<'a> {
     view: &'a View<'a>,
     read_blobs: bool,
     counts: &'a mut Counts,
+    scratch: Scratch,
 }
 
 impl Walk<'_> {
@@ -148,7 +149,7 @@ impl Walk<'_> {
             return Ok(Err(place(kind)));
         }
         self.counts.events += 1;
-        let computed = match canonical::event_hash(&event) {
+        let computed = match self.scratch.event_hash(&event) {
             Ok(computed) => computed,
             Err(error) => {
                 return Ok(Err(place(FaultKind::Unreadable { why: error.to_string() })));

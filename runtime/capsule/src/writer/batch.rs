@@ -1,6 +1,7 @@
 //! One write transaction: entries are drafted against what it sees, then written into it, and all commit together.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
 use windlass_domain::digest::Digest;
 use windlass_domain::event::{Event, Stream};
@@ -8,9 +9,9 @@ use windlass_domain::id::RunId;
 use windlass_domain::run::RunState;
 use windlass_domain::time::Timestamp;
 
-use super::draft::{Draft, Plan};
+use super::draft::{Draft, DraftedEvent, Plan};
 use super::{Op, Written};
-use crate::canonical;
+use crate::canonical::Scratch;
 use crate::error::{FaultClass, ReadError, StoreFault, WriteError};
 use crate::keys;
 use crate::reader::{Inner, View};
@@ -94,11 +95,14 @@ pub(super) struct Batch<'a> {
     events: Vec<Event>,
 }
 
-/// An event that is ready to be put.
+/// The events of one entry, ready to be put.
+#[derive(Default)]
 struct Sealed {
-    event: Event,
-    stream_key: Vec<u8>,
+    /// Each with its stream's place below, and its record's place in `bytes`.
+    events: Vec<(Event, usize, Range<usize>)>,
     bytes: Vec<u8>,
+    /// The streams that the entry adds to: key, name, head after it.
+    streams: Vec<(Vec<u8>, Stream, StreamHead)>,
 }
 
 impl<'a> Batch<'a> {
@@ -122,7 +126,10 @@ impl<'a> Batch<'a> {
 
     /// Drafts one entry and writes it. The inner error is a refusal, which changed nothing.
     pub(super) fn entry(&mut self, op: Op) -> Result<Result<Written, WriteError>, BatchFault> {
-        let planned = Draft::of(self, op).and_then(|(written, plan)| Ok((written, self.seal(&plan)?, plan)));
+        let planned = Draft::of(self, op).and_then(|(written, mut plan)| {
+            let events = std::mem::take(&mut plan.events);
+            Ok((written, self.seal(events)?, plan))
+        });
         match planned {
             Err(refusal) => Ok(Err(refusal)),
             Ok((written, sealed, plan)) => {
@@ -133,33 +140,39 @@ impl<'a> Batch<'a> {
     }
 
     /// Gives the drafted events their places and hashes, and checks that they can be stored.
-    fn seal(&self, plan: &Plan) -> Result<Vec<Sealed>, WriteError> {
-        let mut cursor = self.head.cursor;
-        let mut heads: BTreeMap<Vec<u8>, StreamHead> = BTreeMap::new();
-        let mut sealed = Vec::with_capacity(plan.events.len());
-        for drafted in &plan.events {
-            let stream_key = keys::stream(&drafted.stream);
-            let before = match heads.get(&stream_key) {
-                Some(head) => *head,
-                None => self.stream_head(&stream_key)?,
+    fn seal(&self, events: Vec<DraftedEvent>) -> Result<Sealed, WriteError> {
+        let mut sealed = Sealed::default();
+        let (mut cursor, mut scratch) = (self.head.cursor, Scratch::default());
+        for DraftedEvent { stream, attempt, data } in events {
+            let place = match sealed.streams.iter().rposition(|(_, known, _)| *known == stream) {
+                Some(place) => place,
+                None => {
+                    let key = keys::stream(&stream);
+                    let head = self.stream_head(&key)?;
+                    sealed.streams.push((key, stream.clone(), head));
+                    sealed.streams.len() - 1
+                }
             };
+            let before = &mut sealed.streams[place].2;
             cursor = cursor.next();
             let mut event = Event {
                 cursor,
                 seq: before.seq.next(),
                 at: self.at,
-                stream: drafted.stream.clone(),
-                attempt: drafted.attempt,
-                data: drafted.data.clone(),
+                stream,
+                attempt,
+                data,
                 prev_hash: before.hash,
                 hash: Digest::ZERO,
             };
-            event.hash = canonical::event_hash(&event)
+            event.hash = scratch
+                .event_hash(&event)
                 .expect("an event that was decided holds only what JSON can express");
-            heads.insert(stream_key.clone(), StreamHead { seq: event.seq, hash: event.hash });
-            let bytes =
-                record::encode(&event).map_err(|error| WriteError::TooLarge { bytes: error.bytes })?;
-            sealed.push(Sealed { event, stream_key, bytes });
+            *before = StreamHead { seq: event.seq, hash: event.hash };
+            let start = sealed.bytes.len();
+            record::append(&mut sealed.bytes, &event)
+                .map_err(|error| WriteError::TooLarge { bytes: error.bytes })?;
+            sealed.events.push((event, place, start..sealed.bytes.len()));
         }
         Ok(sealed)
     }
@@ -171,21 +184,21 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn write(&mut self, sealed: Vec<Sealed>, plan: Plan) -> Result<(), BatchFault> {
+    fn write(&mut self, sealed: Sealed, plan: Plan) -> Result<(), BatchFault> {
         let tables = self.inner.tables;
         for (digest, bytes) in plan.blobs {
             tables.blobs.put(&mut self.txn, digest.as_bytes(), &bytes)?;
         }
-        for Sealed { event, stream_key, bytes } in sealed {
+        for (event, stream, record) in sealed.events {
             let cursor = keys::cursor(event.cursor);
-            tables.events.append(&mut self.txn, &cursor, &bytes)?;
-            tables.streams.put(&mut self.txn, &keys::stream_event(&stream_key, event.seq), &cursor)?;
+            tables.events.append(&mut self.txn, &cursor, &sealed.bytes[record])?;
+            let place = keys::stream_event(&sealed.streams[stream].0, event.seq);
+            tables.streams.put(&mut self.txn, &place, &cursor)?;
             self.head.cursor = event.cursor;
             self.project(&event)?;
-            let head = StreamHead { seq: event.seq, hash: event.hash };
-            self.heads.insert(stream_key, (event.stream.clone(), head));
             self.events.push(event);
         }
+        self.heads.extend(sealed.streams.into_iter().map(|(key, stream, head)| (key, (stream, head))));
         for item in plan.items.values() {
             let key = keys::item(item.workspace_id, &item.id);
             tables.items.put(&mut self.txn, &key, &record::encode(item)?)?;

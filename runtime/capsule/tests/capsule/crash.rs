@@ -1,26 +1,46 @@
 //! A writer that is killed in the middle of its work, and readers in other processes.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::support::*;
-use windlass_capsule::{Class, LastStop, VerifyOptions, last_stop, open_read_only, verify};
+use windlass_capsule::{
+    Class, LastStop, Op, OpenError, StageError, VerifyOptions, WriteError, last_stop, open_read_only, verify,
+};
 use windlass_domain::capture::CaptureMode;
 use windlass_domain::event::Stream;
 use windlass_domain::id::Seq;
+use windlass_domain::item::{ItemChanges, ItemCommand};
 
 /// Tells the children below what to do.
 const FOLDER: &str = "WINDLASS_TEST_CAPSULE";
 
-/// Starts this test binary again, to run one of the children below.
-fn child(name: &str, folder: &std::path::Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+/// Starts this test binary again, to run one of the children below; inside another program, if one is given.
+fn child_in(wrapper: &[&str], name: &str, folder: &Path) -> Child {
+    let own = std::env::current_exe().unwrap();
+    let mut words = wrapper.iter().map(OsStr::new).chain([own.as_os_str()]);
+    Command::new(words.next().unwrap())
+        .args(words)
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(FOLDER, folder)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+fn child(name: &str, folder: &Path) -> Child {
+    child_in(&[], name, folder)
+}
+
+/// Runs a child to its end and gives what it said; it must have passed.
+fn said_in(wrapper: &[&str], name: &str, folder: &Path) -> String {
+    let output = child_in(wrapper, name, folder).wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("the child is done"), "the child did not run: {text}");
+    text
 }
 
 /// Not a test of its own: what the killed process does. Four threads write until the end comes, and say what was
@@ -53,6 +73,7 @@ fn child_that_reads() {
     let reader = open_read_only(folder.as_ref()).unwrap();
     println!("\nhead {}", reader.head().unwrap().hash);
     println!("locked {}", open(folder.as_ref()).is_err());
+    println!("the child is done");
 }
 
 #[test]
@@ -101,9 +122,108 @@ fn everything_acknowledged_is_there_after_a_kill() {
 fn another_process_reads_beside_the_writer_and_cannot_write() {
     let (ship, run_id) = Ship::with_run();
     ship.write(act(run_id, vec![checkpoint(0)]));
-    let output = child("crash::child_that_reads", ship.folder.path()).wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = said_in(&[], "crash::child_that_reads", ship.folder.path());
     assert!(text.contains(&format!("head {}", ship.reader.head().unwrap().hash)), "{text}");
     assert!(text.contains("locked true"), "{text}");
     ship.write(act(run_id, vec![checkpoint(1)]));
+}
+
+/// Describes the task at some length.
+fn describe(letters: usize) -> Op {
+    let changes = ItemChanges { description: Some("x".repeat(letters)), ..ItemChanges::default() };
+    Op::Item {
+        workspace_id: workspace_id(),
+        work_item_id: item_id("T-1"),
+        command: ItemCommand::Edit { changes: Box::new(changes), by: "crew".to_owned() },
+    }
+}
+
+/// Not a test of its own: what happens on a small disk.
+#[test]
+fn child_on_a_small_disk() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let folder = Path::new(&folder);
+    let reserve = folder.join("reserve");
+    std::fs::write(&reserve, vec![0; 1 << 20]).unwrap();
+    let (writer, reader) = open(&folder.join("capsule")).unwrap();
+    let ship = |op| writer.write_blocking(Class::Durable, op);
+    ship(Op::RegisterWorkspace(workspace())).unwrap();
+    ship(Op::CreateItem(Box::new(task("T-1")))).unwrap();
+    let error = (0..1000).find_map(|_| ship(describe(30_000)).err()).unwrap();
+    assert!(matches!(error, WriteError::DiskFull), "{error}");
+    let error = writer.stage(OUTPUT, CaptureMode::FullIo, vec![1; 1 << 20]).unwrap_err();
+    assert!(matches!(error, StageError::DiskFull), "{error}");
+    assert!(writer.ended().is_none(), "a full disk does not end the writer");
+    assert_eq!(verify(&reader, VerifyOptions::default()).unwrap().faults, []);
+    std::fs::remove_file(reserve).unwrap();
+    ship(describe(30_000)).unwrap();
+    assert_eq!(verify(&reader, VerifyOptions::default()).unwrap().faults, []);
+    println!("\nthe child is done");
+}
+
+#[test]
+fn a_full_disk_refuses_writes_until_there_is_room_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_str().unwrap();
+    let small_disk = ["bwrap", "--dev-bind", "/", "/", "--size", "4194304", "--tmpfs", place];
+    said_in(&small_disk, "crash::child_on_a_small_disk", folder.path());
+}
+
+/// Not a test of its own: what happens in a folder that is mounted read-only.
+#[test]
+fn child_in_a_read_only_folder() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let error = open(folder.as_ref()).unwrap_err();
+    assert!(matches!(error, OpenError::ReadOnly { .. }), "{error}");
+    let reader = open_read_only(folder.as_ref()).unwrap();
+    assert_eq!(reader.workspaces().unwrap(), [workspace()]);
+    println!("\nthe child is done");
+}
+
+#[test]
+fn a_read_only_folder_is_named_and_can_be_read() {
+    let Ship { folder, writer, reader } = Ship::with_task();
+    writer.close().unwrap();
+    drop((writer, reader));
+    let place = folder.path().to_str().unwrap();
+    let read_only = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", place, place];
+    said_in(&read_only, "crash::child_in_a_read_only_folder", folder.path());
+}
+
+/// Not a test of its own: a file that may not grow, which is an error that no writer knows a way out of.
+#[test]
+fn child_whose_commits_fail() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let (writer, reader) = open(folder.as_ref()).unwrap();
+    let write = |letters| writer.write_blocking(Class::Durable, describe(letters));
+    let mut written = 0;
+    let error = loop {
+        match write(30_000) {
+            Ok(_) => written += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, WriteError::Fatal { .. }), "{error}");
+    assert!(matches!(writer.wait_until_ended(), WriteError::Fatal { .. }));
+    assert!(matches!(write(1), Err(WriteError::Fatal { .. })), "a writer that failed goes on");
+    assert!(matches!(writer.close(), Err(WriteError::Fatal { .. })));
+    drop(reader);
+    println!("\nwritten {written}\nthe child is done");
+}
+
+#[test]
+fn a_failed_commit_ends_the_writer_and_loses_nothing() {
+    let Ship { folder, writer, reader } = Ship::with_task();
+    let before = reader.head().unwrap().cursor.0;
+    writer.close().unwrap();
+    drop((writer, reader));
+    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 2000; exec \"$0\" \"$@\""];
+    let text = said_in(&limited, "crash::child_whose_commits_fail", folder.path());
+    let written = text.lines().find_map(|line| line.strip_prefix("written ")).unwrap();
+    let written: u64 = written.parse().unwrap();
+    assert_eq!(last_stop(folder.path()).unwrap(), LastStop::Unclean);
+    let (writer, reader) = open(folder.path()).unwrap();
+    assert_eq!(verify(&reader, VerifyOptions::default()).unwrap().faults, []);
+    assert!(written > 0 && reader.head().unwrap().cursor.0 >= before + written);
+    writer.write_blocking(Class::Durable, describe(1)).unwrap();
 }

@@ -264,6 +264,42 @@ fn the_whole_store_is_shown() {
     insta::assert_snapshot!(snapshot(&story().reader).unwrap());
 }
 
+fn sha256sum(text: &str) -> String {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let mut program = Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    program.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = program.wait_with_output().unwrap();
+    String::from_utf8(output.stdout).unwrap()[..64].to_owned()
+}
+
+/// What the format's description says, with nothing of ours but the printed events.
+#[test]
+fn the_record_can_be_checked_by_hand() {
+    let text = snapshot(&story().reader).unwrap();
+    let of_table = |name: &str| -> Vec<serde_json::Value> {
+        let lines = text.lines().skip_while(|line| !line.starts_with(&format!("# {name} "))).skip(1);
+        let lines = lines.take_while(|line| !line.starts_with('#'));
+        lines.map(|line| serde_json::from_str(line.split_once(" = ").unwrap().1).unwrap()).collect()
+    };
+    let events = of_table("events");
+    for event in &events {
+        let data = serde_json::json!({"data": event["data"], "type": event["type"]});
+        let members = event.as_object().unwrap().iter();
+        let mut header: BTreeMap<_, _> =
+            members.map(|(name, value)| (name.as_str(), value.clone())).collect();
+        header.retain(|name, _| !["data", "type", "hash"].contains(name));
+        header.insert("data_digest", sha256sum(&data.to_string()).into());
+        assert_eq!(sha256sum(&serde_json::to_string(&header).unwrap()), event["hash"]);
+    }
+    let mut prev = "0".repeat(64);
+    for link in of_table("links") {
+        assert_eq!(link["prev"], prev);
+        prev = sha256sum(&link.to_string());
+    }
+    assert_eq!(of_table("meta")[0]["hash"], prev);
+}
+
 /// `fixtures/format-1/store.txt` is the store of the story as format 1 wrote it: table, key and value in hexadecimal.
 const KEPT_STORE: &str = include_str!("../../fixtures/format-1/store.txt");
 
@@ -312,10 +348,11 @@ fn a_store_is_written_as_format_1_wrote_it() {
 fn a_store_of_format_1_is_read_and_verified() {
     let folder = tempfile::tempdir().unwrap();
     let store = map(folder.path());
-    let mut tables: BTreeMap<&str, Vec<(Vec<u8>, Vec<u8>)>> = BTreeMap::new();
+    let mut tables: BTreeMap<&str, BTreeMap<Vec<u8>, Vec<u8>>> = BTreeMap::new();
     for line in KEPT_STORE.lines() {
         let [table, key, value] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-        tables.entry(table).or_default().push((hex::decode(key).unwrap(), hex::decode(value).unwrap()));
+        let (key, value) = (hex::decode(key).unwrap(), hex::decode(value).unwrap());
+        tables.entry(table).or_default().insert(key, value);
     }
     let written: Result<_, heed::Error> =
         store.create_databases_and_commit(store.write_txn().unwrap(), |opener, txn| {
