@@ -172,9 +172,7 @@ fn removed(file: &FileChange, added: &BTreeSet<String>, gatherer: &mut Gatherer<
             continue;
         }
         // A renamed test leaves a test in its hunk.
-        let added_here =
-            tests_of(file, LineSide::Added).iter().filter(|other| other.hunk == test.hunk).count();
-        if added_here > 0 {
+        if added_here.iter().any(|other| other.hunk == test.hunk) {
             continue;
         }
         let seen = Seen {
