@@ -60,7 +60,11 @@ async fn a_child_without_walls_has_the_given_environment_its_mark_and_nothing_el
     let place = Place::new();
     let mut spec = place.command(&["env"]);
     spec.env.insert("TOKEN".to_owned(), "a b\nc=d".to_owned());
-    let mut following = place.start(&spec).await;
+    // The holder itself has more, as it would in a unit.
+    let hold = Hold::prepare(&place.holds(), new_id(), &spec).unwrap();
+    let mut holder = std::process::Command::new(support::holder_program());
+    assert!(holder.arg(place.folder(hold.id())).env("HOLDERS_OWN", "x").status().unwrap().success());
+    let mut following = attach_or_start(hold, Epoch(1), SpoolCursor::default()).await.unwrap();
     let mut expected: Vec<String> = spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     expected.push(format!("{HOLD_ID_VARIABLE}={}", following.id()));
     let seen = finish(&mut following).await;

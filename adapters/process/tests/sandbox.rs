@@ -262,11 +262,12 @@ async fn a_program_that_is_not_there_was_not_started() {
 #[tokio::test]
 async fn a_walled_child_is_asked_before_it_is_killed() {
     let walled = Walled::new().await;
-    let script = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 1000 & wait $!; done";
+    // Its last words take a while, so that being asked and killed in one would cut them short.
+    let script = "trap 'seq 1 1000000; exit 0' TERM; echo ready; while :; do sleep 1000 & wait $!; done";
     let mut following = walled.place.start(&walled.spec(script)).await;
     until_line(&mut following, "ready").await;
     let seen = cancel(&mut following).await;
-    assert_eq!(seen.out(), "bye\n");
+    assert!(seen.out().ends_with("\n1000000\n"), "{} bytes", seen.stdout.len());
     assert_eq!(seen.exit().end, ChildEnd::Ended { why: EndedBecause::Cancelled });
 }
 
@@ -309,4 +310,21 @@ async fn a_walled_child_dies_with_its_killed_holder() {
     let seen = finish(&mut following).await;
     assert!(matches!(seen.outcome, HoldOutcome::Lost { why: LostBecause::HolderGone { .. } }));
     assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nobody holds the pipe any more");
+}
+
+#[tokio::test]
+async fn a_walled_child_dies_with_its_holder_even_if_nobody_follows() {
+    let walled = Walled::new().await;
+    let alive = walled.work.join("alive");
+    support::gate(&alive);
+    let opened = tokio::task::spawn_blocking(move || fs::File::open(alive).unwrap());
+    let script = "exec 9> alive; trap '' TERM; setsid sleep 1000 & echo ready; while :; do sleep 1000; done";
+    let mut following = walled.place.start(&walled.spec(script)).await;
+    until_line(&mut following, "ready").await;
+    let mut reader = opened.await.unwrap();
+    walled.place.signal_holder(following.id(), "KILL");
+    // Returns when nobody holds the pipe open any more.
+    let rest =
+        tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()).unwrap()).await.unwrap();
+    assert_eq!(rest, 0);
 }
