@@ -13,8 +13,8 @@ mod subscriptions;
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use windlass_contract::{Control, Fault};
 use zbus::Connection;
 use zbus::fdo::{DBusProxy, ObjectManager, PeerProxy, RequestNameFlags};
@@ -54,13 +54,23 @@ pub enum ServeError {
     },
 }
 
-/// The service on the bus.
+/// The service on the bus. Dropping it takes the service off the bus at once; [`Served::leave`] does so in order.
 #[derive(Debug)]
 pub struct Served {
     connection: Connection,
     registry: Registry,
     activity: watch::Receiver<Activity>,
-    owner: Mutex<JoinHandle<()>>,
+    owner: Owner,
+}
+
+/// The task that owns what the bus shows; it ends with this.
+#[derive(Debug)]
+struct Owner(AbortHandle);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Puts `control` on the bus: first the objects, then the name. When this returns, calls are being answered.
@@ -83,8 +93,8 @@ pub async fn serve(control: Arc<dyn Control>, bus: &Bus) -> Result<Served, Serve
     let manager = Manager { desk: desk.clone() };
     let connection =
         bus.builder().serve_at(MANAGER_PATH, manager).build().await.map_err(ServeError::NoBus)?;
-    let owner = tokio::spawn(start.run(desk, connection.clone()));
-    let served = Served { connection, registry, activity, owner: Mutex::new(owner) };
+    let owner = tokio::spawn(own(start, desk, connection.clone()));
+    let served = Served { connection, registry, activity, owner: Owner(owner.abort_handle()) };
     if let Err(fault) = served.place_runs().await {
         tracing::warn!(%fault, "the runs cannot be shown on the bus yet");
     }
@@ -117,11 +127,7 @@ impl Served {
 
     /// Waits until the bus is lost. Nothing can be answered after that: the process is to end, non-zero, and be started anew.
     pub async fn closed(&self) {
-        let mut owner = self.owner.lock().await;
-        tokio::select! {
-            () = self.connection.closed() => {}
-            _ended = &mut *owner => {}
-        }
+        self.connection.closed().await;
     }
 
     /// Leaves the bus in order: gives up the name, so that the next call starts a new service; answers every call that was
@@ -140,10 +146,18 @@ impl Served {
             own.ping().await.map_err(refused("reach us"))?;
         }
         // A call that is being worked on holds the connection; so do the tasks that end here.
-        owner.into_inner().abort();
-        drop((registry, activity));
+        drop((owner, registry, activity));
         connection.graceful_shutdown().await;
         Ok(())
+    }
+}
+
+/// Runs the owner of what the bus shows. It ends by itself only where it cannot do its work any more, and a service that shows
+/// what is no longer so is better started anew: closing the connection says so.
+async fn own(start: registry::Start, desk: Desk, connection: Connection) {
+    start.run(desk, connection.clone()).await;
+    if let Err(error) = connection.close().await {
+        tracing::warn!(%error, "the connection to the bus could not be closed");
     }
 }
 

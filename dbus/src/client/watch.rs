@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::StreamExt;
 use tokio::sync::{Notify, oneshot};
-use windlass_contract::request::{ReadEvents, WatchRun};
+use windlass_contract::request::{ReadEvents, RunRef, WatchRun};
 use windlass_contract::{Control, ErrorCode, EventStream, Fault};
 use windlass_domain::event::Event;
 use windlass_domain::id::{RunId, Seq};
@@ -232,35 +232,46 @@ impl Watching {
         if self.over {
             return None;
         }
-        let item = self.event().await;
+        let item = self.event().await.transpose();
         match &item {
-            Ok(event) => {
+            Some(Ok(event)) => {
                 self.next = event.seq.next();
                 self.over = ends(event);
             }
-            Err(_) => self.over = true,
+            Some(Err(_)) | None => self.over = true,
         }
-        Some(item)
+        item
     }
 
-    async fn event(&mut self) -> Result<Event, Fault> {
+    /// The next event; none when the run has ended before the first event that was asked for.
+    async fn event(&mut self) -> Result<Option<Event>, Fault> {
         loop {
             if let Some(event) = self.page.pop_front() {
-                return Ok(event);
+                return Ok(Some(event));
             }
             if self.behind {
                 self.read().await?;
+                if self.page.is_empty() && self.has_ended().await? {
+                    return Ok(None);
+                }
                 continue;
             }
             match self.inbox.next().await {
+                Notice::Event(event) if event.seq < self.next && ends(&event) => return Ok(None),
                 Notice::Event(event) if event.seq < self.next => {}
-                Notice::Event(event) if event.seq == self.next => return Ok(*event),
+                Notice::Event(event) if event.seq == self.next => return Ok(Some(*event)),
                 Notice::Event(_) | Notice::Missed => self.behind = true,
                 Notice::Left(service) if service == self.service => self.subscribe_again().await?,
                 Notice::Left(_) => {}
                 Notice::Closed => return Err(fault::answer_lost("the connection to the session bus broke")),
             }
         }
+    }
+
+    /// Whether nothing will come any more: asked when nothing is recorded from the next event on.
+    async fn has_ended(&self) -> Result<bool, Fault> {
+        let run = self.control.show_run(RunRef { run_id: self.run_id }).await?;
+        Ok(!run.row.status.is_active() && run.last_seq < self.next)
     }
 
     /// Subscribes with the service that is there now; asking for one starts it, where the bus can.

@@ -82,7 +82,9 @@ async fn a_second_service_is_told_who_the_first_is() {
     let refused = relay(&bus, &empty).await.unwrap_err();
     assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
     // The first one is none the worse for it.
-    assert!(BusControl::connect(&bus.bus()).await.unwrap().is_running().await);
+    let client = BusControl::connect(&bus.bus()).await.unwrap();
+    assert!(client.is_running().await);
+    client.service_status().await.unwrap_err();
 }
 
 #[tokio::test]
