@@ -68,18 +68,34 @@ pub(super) enum BatchFault {
     Write(#[from] ReadError),
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    #[error("the transaction cannot be committed: {0}")]
-    Commit(StoreFault),
+    #[error("the transaction cannot be committed")]
+    Commit(#[source] StoreFault),
 }
 
 impl BatchFault {
-    /// What it means; none when an entry, not the store, is at fault.
-    pub(super) fn class(&self) -> Option<FaultClass> {
-        match self {
-            Self::Commit(fault) | Self::Write(ReadError::Store(fault)) => Some(fault.class()),
-            Self::Write(_) => Some(FaultClass::Other),
-            Self::TooLarge(_) => None,
+    /// The answer to every entry, where the writer can go on; none where it cannot.
+    pub(super) fn refusal(&self, map_bytes: usize) -> Option<WriteError> {
+        let fault = match self {
+            Self::TooLarge(too_large) => return Some(WriteError::TooLarge { bytes: too_large.bytes }),
+            Self::Commit(fault) | Self::Write(ReadError::Store(fault)) => fault,
+            Self::Write(_) => return None,
+        };
+        match fault.class() {
+            FaultClass::MapFull => Some(WriteError::MapFull { map_bytes }),
+            FaultClass::DiskFull => Some(WriteError::DiskFull),
+            FaultClass::Other => None,
         }
+    }
+
+    /// The whole chain of causes in one line.
+    pub(super) fn told(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text += &format!(": {error}");
+            cause = error.source();
+        }
+        text
     }
 }
 

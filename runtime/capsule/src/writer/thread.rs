@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::{Batch, BatchFault, RunCache};
 use super::{Answer, Class, End, Entry, Message, Op, Shared, Written};
-use crate::error::{FaultClass, WriteError};
+use crate::error::WriteError;
 use crate::folder;
 use crate::lock::Lock;
 use crate::open::{Clock, Observer};
@@ -125,25 +125,14 @@ impl Loop {
             }
             Err(fault) => {
                 self.runs.forget_changed();
-                let why = fault.to_string();
-                let refuse: fn(usize) -> WriteError = match fault.class() {
-                    Some(FaultClass::MapFull) => |map_bytes| WriteError::MapFull { map_bytes },
-                    Some(FaultClass::DiskFull) => |_| WriteError::DiskFull,
-                    Some(FaultClass::Other) => {
+                for answer in answers {
+                    let Some(refusal) = fault.refusal(self.map_bytes) else {
+                        let why = fault.told();
                         // Set before the answers are dropped, which gives it to them.
                         let _ = self.shared.end.set(End::Fatal(why.clone()));
                         return Err(why);
-                    }
-                    None => {
-                        let BatchFault::TooLarge(too_large) = fault else { return Err(why) };
-                        for answer in answers {
-                            answer.give(Err(WriteError::TooLarge { bytes: too_large.bytes }));
-                        }
-                        return Ok(());
-                    }
-                };
-                for answer in answers {
-                    answer.give(Err(refuse(self.map_bytes)));
+                    };
+                    answer.give(Err(refusal));
                 }
                 Ok(())
             }

@@ -204,6 +204,7 @@ fn child_whose_commits_fail() {
         }
     };
     assert!(matches!(error, WriteError::Fatal { .. }), "{error}");
+    assert!(error.to_string().contains("(os error "), "the cause is not told: {error}");
     assert!(matches!(writer.wait_until_ended(), WriteError::Fatal { .. }));
     assert!(matches!(write(1), Err(WriteError::Fatal { .. })), "a writer that failed goes on");
     assert!(matches!(writer.close(), Err(WriteError::Fatal { .. })));

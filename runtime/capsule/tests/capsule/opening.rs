@@ -8,7 +8,6 @@ use windlass_capsule::{
     wait_until_unlocked,
 };
 use windlass_domain::capture::CaptureMode;
-use windlass_domain::item::{ItemChanges, ItemCommand};
 
 /// The names and contents of the files of a folder.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
@@ -161,25 +160,27 @@ fn a_full_map_refuses_writes_and_keeps_what_is_there() {
     let options = Options { map_bytes: 1 << 20, ..options() };
     let (writer, reader) =
         windlass_capsule::create_or_open(folder.path(), options, &holder(), Box::new(|_, _| {})).unwrap();
-    writer.write_blocking(Class::Durable, Op::RegisterWorkspace(workspace())).unwrap();
-    writer.write_blocking(Class::Durable, Op::CreateItem(Box::new(task("T-1")))).unwrap();
-    let describe = |bytes: usize| Op::Item {
-        workspace_id: workspace_id(),
-        work_item_id: item_id("T-1"),
-        command: ItemCommand::Edit {
-            changes: Box::new(ItemChanges { description: Some("x".repeat(bytes)), ..ItemChanges::default() }),
-            by: "crew".to_owned(),
-        },
+    let ship = Ship { folder, writer, reader };
+    ship.outfit(1);
+    let run_id = ship.start_run(1, "T-1");
+    let long_step = |occurrence: u32| {
+        act(run_id, vec![begin("look", occurrence), finish("look", occurrence, inline(&"x".repeat(50_000)))])
     };
-    let error = (0..100).find_map(|_| writer.write_blocking(Class::Durable, describe(50_000)).err()).unwrap();
-    assert!(matches!(error, WriteError::MapFull { map_bytes } if map_bytes == 1 << 20), "{error}");
-    assert!(writer.ended().is_none(), "a full map does not end the writer");
-    let report = windlass_capsule::verify(&reader, windlass_capsule::VerifyOptions::default()).unwrap();
-    assert_eq!(report.faults, []);
-    writer.close().unwrap();
+    let (full, error) = (0..100)
+        .find_map(|place| ship.try_write(long_step(place)).err().map(|error| (place, error)))
+        .unwrap();
+    let is_full =
+        |error: &WriteError| matches!(error, WriteError::MapFull { map_bytes } if *map_bytes == 1 << 20);
+    assert!(is_full(&error), "{error}");
+    let again = ship.refused(long_step(full));
+    assert!(is_full(&again), "what was refused is taken for done: {again}");
+    assert!(ship.writer.ended().is_none(), "a full map does not end the writer");
+    ship.is_sound();
+    ship.writer.close().unwrap();
+    let Ship { folder, writer, reader } = ship;
     drop((writer, reader));
     let (writer, reader) = open(folder.path()).unwrap();
-    let before = reader.head().unwrap();
-    writer.write_blocking(Class::Durable, describe(50_000)).unwrap();
-    assert_eq!(reader.head().unwrap().cursor, before.cursor.next());
+    let ship = Ship { folder, writer, reader };
+    assert_eq!(ship.write(long_step(full)).events().len(), 2);
+    ship.is_sound();
 }
