@@ -244,7 +244,8 @@ impl Maker<'_> {
         sync_files(admin)
     }
 
-    /// The folder must be missing, empty, or have nothing but a `.git` file that leads to an entry which is gone.
+    /// The folder must be missing, empty, or have nothing but a `.git` file that is empty (git was killed before it
+    /// wrote it) or leads to an entry which is gone.
     fn clear_folder(&self) -> Result<(), CreateError> {
         let taken = || CreateError::PathTaken { path: self.path.to_owned() };
         if has_files(self.path)? {
@@ -254,10 +255,11 @@ impl Maker<'_> {
         let Some(text) = entry::read_trimmed(&link)? else {
             return if link.exists() { Err(taken()) } else { Ok(()) };
         };
-        let ours = String::from_utf8_lossy(&text).strip_prefix("gitdir: ").is_some_and(|admin| {
-            let admin = Path::new(admin);
-            admin.parent() == Some(&self.repository.common_dir().join("worktrees")) && !admin.exists()
-        });
+        let ours = text.is_empty()
+            || String::from_utf8_lossy(&text).strip_prefix("gitdir: ").is_some_and(|admin| {
+                let admin = Path::new(admin);
+                admin.parent() == Some(&self.repository.common_dir().join("worktrees")) && !admin.exists()
+            });
         if ours { Ok(self.clear_link()?) } else { Err(taken()) }
     }
 

@@ -106,9 +106,10 @@ pub(super) fn mark(stand: &Stand, path: &Path) -> String {
     format!("{MARK}{stand} at {}", path.display())
 }
 
-/// The path with its folder free of symbolic links; none where that folder is missing.
+/// The path with its folder free of symbolic links, as far as that folder is there; none for a path without a name.
 pub(super) fn settled(path: &Path) -> Option<PathBuf> {
-    Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?))
+    let (folder, name) = (path.parent()?, path.file_name()?);
+    Some(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).join(name))
 }
 
 /// The content without trailing line feeds; none where there is no such file.

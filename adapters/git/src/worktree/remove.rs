@@ -118,6 +118,9 @@ impl Repository {
     ) -> Result<(), RemoveError> {
         let Some(path) = entry::settled(path) else { return Ok(()) };
         covers(permit, &path)?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(files(folder))?;
+        }
         let lock = Lock::take(&path)?;
         if let Some(entry) = Entry::find(self, &path)? {
             self.put_aside(&path, &entry, known, quarantine, &lock)?;

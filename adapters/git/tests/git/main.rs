@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod advance;
+mod commit;
 mod diff;
 mod open;
 mod pick;
@@ -9,5 +11,6 @@ mod read;
 mod rebase;
 mod remove;
 mod support;
+mod untouched;
 mod unusual;
 mod worktree;

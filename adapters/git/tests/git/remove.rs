@@ -163,6 +163,16 @@ fn removal_goes_on_after_a_crash_at_any_point() {
 }
 
 #[test]
+fn an_entry_goes_even_where_all_folders_are_gone() {
+    let scene = Scene::new();
+    let (worktree, commit) = with_commit(&scene);
+    std::fs::remove_dir_all(scene.folder().join("state")).unwrap();
+    assert!(matches!(remove(&scene, &worktree, &[]), Err(RemoveError::UnknownCommits { .. })));
+    remove(&scene, &worktree, &[commit]).unwrap();
+    assert_eq!(git(&scene.user(), &["worktree", "list"]).lines().count(), 1);
+}
+
+#[test]
 fn something_in_the_quarantine_is_not_overwritten() {
     let scene = Scene::new();
     let (worktree, commit) = with_commit(&scene);

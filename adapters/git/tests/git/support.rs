@@ -98,6 +98,11 @@ impl Scene {
         Worktree::create(&self.permit(), &self.open(), &self.spec(1, &self.id("HEAD"))).unwrap()
     }
 
+    /// The entry of run 1's worktree, for staging what a crash leaves.
+    pub(crate) fn entry(&self) -> PathBuf {
+        self.user().join(".git/worktrees/1")
+    }
+
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.user())
     }

@@ -22,6 +22,9 @@ fn a_sparse_checkout_stays_sparse_and_its_worktrees_are_whole() {
         let worktree = scene.worktree();
         assert!(worktree.path().join("out/file").exists() && worktree.path().join("b.txt").exists());
         assert_eq!(git(worktree.path(), &["status", "--porcelain"]), "");
+        // An agent's own git, which reads the user's configuration, leaves it whole.
+        git(worktree.path(), &["read-tree", "-m", "-u", "HEAD"]);
+        assert!(worktree.path().join("out/file").exists());
         write(&worktree.path().join("out/file"), "changed\n");
         write(&worktree.path().join("out/new"), "new\n");
         let commit = worktree.commit_all(&scene.permit(), "x", AT).unwrap().unwrap();
