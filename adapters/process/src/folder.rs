@@ -6,6 +6,7 @@
 //! | `starting` | holder | empty; locked by a holder between its look at `claim` and the claim itself |
 //! | `socket` | holder | before `claim`, so that whoever sees a claim can connect |
 //! | `claim` | holder | before the child is started; exists means: a child may have been started |
+//! | `inside` | holder | before a sandboxed program runs: the first process of its sandbox |
 //! | `out.NNNNNN` | holder | the spool, see [`crate::spool`] |
 //! | `failure` | holder | text for people: why it gave up; not synced, may be missing |
 //! | `exit` | holder | when no process of the hold is left |
@@ -32,6 +33,8 @@ use crate::spool::SpoolCursor;
 pub const SPEC_FORMAT: u32 = 1;
 /// Version of `claim`. 1: the first.
 pub(crate) const CLAIM_FORMAT: u32 = 1;
+/// Version of `inside`. 1: the first.
+pub(crate) const INSIDE_FORMAT: u32 = 1;
 /// Version of `exit`. 1: the first.
 pub const EXIT_FORMAT: u32 = 1;
 
@@ -107,6 +110,13 @@ pub(crate) struct ClaimRecord {
     pub(crate) version: u32,
     pub(crate) boot_id: String,
     pub(crate) holder: ProcessIdentity,
+}
+
+/// `inside`: the process whose end is the end of everything in the sandbox (pid_namespaces(7)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InsideRecord {
+    pub(crate) version: u32,
+    pub(crate) first: ProcessIdentity,
 }
 
 /// `exit`: how a child ended, as its holder wrote it down when no process of the hold was left.
@@ -207,6 +217,21 @@ impl Folder {
 
     pub(crate) fn read_claim(&self) -> Result<Option<ClaimRecord>, FolderError> {
         self.read_record("claim", CLAIM_FORMAT)
+    }
+
+    /// Not synced: it is about a process of this boot, and outlives any of them in the page cache.
+    pub(crate) fn write_inside(&self, record: &InsideRecord) -> io::Result<()> {
+        let bytes = serde_json::to_vec(record).expect("the record holds only numbers");
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.file("inside"))?
+            .write_all(&bytes)
+    }
+
+    pub(crate) fn read_inside(&self) -> Result<Option<InsideRecord>, FolderError> {
+        self.read_record("inside", INSIDE_FORMAT)
     }
 
     pub(crate) fn write_exit(&self, record: &ExitRecord) -> Result<(), FolderError> {

@@ -4,8 +4,11 @@
 //! hang on somebody else, and are known by the variable [`HOLD_ID_VARIABLE`] in their environment. From a marked process
 //! on, its descendants are ours, and so are the members of a session that only ours can be in.
 //!
+//! A sandbox dies with its holder, but not at once, and what dies has no environment any more. Its first process is known
+//! by name, because the holder wrote it down, and ends only when everything in the sandbox has.
+//!
 //! What remains: a process outside any sandbox and transient unit that wiped its environment and whose marked relatives
-//! have all ended is not found. A sandbox dies with its holder, and a unit is fenced by its cgroup.
+//! have all ended is not found.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -50,18 +53,24 @@ pub enum LeftoversError {
     },
 }
 
+/// Whom a dead holder wrote down.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    /// Itself; it led the session of what it started.
+    pub(crate) holder: ProcessIdentity,
+    /// The first process of the sandbox, if there was one.
+    pub(crate) inside: Option<ProcessIdentity>,
+}
+
 /// Kills every process that belongs to the hold of a dead holder, and waits until all are gone.
 ///
 /// Returns how many there were.
-pub(crate) async fn end_leftovers(
-    hold_id: HoldId,
-    holder: Option<ProcessIdentity>,
-) -> Result<usize, LeftoversError> {
+pub(crate) async fn end_leftovers(hold_id: HoldId, known: Known) -> Result<usize, LeftoversError> {
     let unreadable = |source| LeftoversError::Unreadable { hold_id, source };
     let mut ended = BTreeSet::new();
     let rounds = async {
         loop {
-            let found = find(hold_id, holder).map_err(unreadable)?;
+            let found = find(hold_id, known).map_err(unreadable)?;
             if found.is_empty() {
                 return Ok(());
             }
@@ -75,7 +84,7 @@ pub(crate) async fn end_leftovers(
         Ok(done) => done.map(|()| ended.len()),
         Err(_elapsed) => {
             let pids =
-                find(hold_id, holder).map_err(unreadable)?.iter().map(|identity| identity.pid).collect();
+                find(hold_id, known).map_err(unreadable)?.iter().map(|identity| identity.pid).collect();
             Err(LeftoversError::Remain { hold_id, pids })
         }
     }
@@ -99,7 +108,7 @@ pub(crate) async fn gone(identity: ProcessIdentity) -> io::Result<()> {
     }
 }
 
-fn find(hold_id: HoldId, holder: Option<ProcessIdentity>) -> io::Result<Vec<ProcessIdentity>> {
+fn find(hold_id: HoldId, known: Known) -> io::Result<Vec<ProcessIdentity>> {
     let marker = format!("{HOLD_ID_VARIABLE}={hold_id}");
     let own_user = geteuid().as_raw();
     let own_pid = rustix::process::getpid().as_raw_nonzero().get();
@@ -110,7 +119,13 @@ fn find(hold_id: HoldId, holder: Option<ProcessIdentity>) -> io::Result<Vec<Proc
             && processes::owner(process.identity.pid) == Some(own_user)
     });
     let marked = table.iter().filter(|process| is_marked(process.identity.pid, &marker)).copied().collect();
-    Ok(closure(&table, marked, holder.map(|holder| holder.pid)))
+    let mut found = closure(&table, marked, known.holder.pid);
+    let lives = |inside: &ProcessIdentity| {
+        processes::process(inside.pid).is_some_and(|now| now.identity == *inside && !now.ended)
+    };
+    let inside = known.inside.filter(lives);
+    found.extend(inside.filter(|inside| !found.contains(inside)));
+    Ok(found)
 }
 
 fn is_marked(pid: i32, marker: &str) -> bool {
@@ -122,10 +137,10 @@ fn is_marked(pid: i32, marker: &str) -> bool {
 /// The marked processes, their descendants, and whoever shares a session with them that began inside the hold: the
 /// session that the holder led (a living member keeps its number from being given to another), or one that a marked
 /// process leads.
-fn closure(table: &[Process], marked: Vec<Process>, holder: Option<i32>) -> Vec<ProcessIdentity> {
+fn closure(table: &[Process], marked: Vec<Process>, holder: i32) -> Vec<ProcessIdentity> {
     let sessions: BTreeSet<i32> = marked
         .iter()
-        .filter(|process| Some(process.session) == holder || process.session == process.identity.pid)
+        .filter(|process| process.session == holder || process.session == process.identity.pid)
         .map(|process| process.session)
         .collect();
     let mut found: BTreeSet<ProcessIdentity> = BTreeSet::new();
@@ -145,20 +160,20 @@ mod tests {
         Process { identity: ProcessIdentity { pid, start_ticks: 1 }, parent, session, ended: false }
     }
 
-    fn pids(table: &[Process], marked: Vec<Process>, holder: Option<i32>) -> Vec<i32> {
+    fn pids(table: &[Process], marked: Vec<Process>, holder: i32) -> Vec<i32> {
         closure(table, marked, holder).iter().map(|identity| identity.pid).collect()
     }
 
     #[test]
     fn a_marked_process_brings_its_descendants_and_the_holders_session() {
         let table = [row(10, 1, 5), row(11, 10, 11), row(12, 1, 5), row(13, 1, 13)];
-        assert_eq!(pids(&table, vec![table[0]], Some(5)), [10, 11, 12]);
+        assert_eq!(pids(&table, vec![table[0]], 5), [10, 11, 12]);
     }
 
     #[test]
     fn a_foreign_session_is_left_alone() {
         let table = [row(10, 1, 7), row(11, 1, 7)];
-        assert_eq!(pids(&table, vec![table[0]], Some(5)), [10], "session 7 began outside the hold");
-        assert!(pids(&table, Vec::new(), Some(7)).is_empty(), "a number alone proves nothing");
+        assert_eq!(pids(&table, vec![table[0]], 5), [10], "session 7 began outside the hold");
+        assert!(pids(&table, Vec::new(), 7).is_empty(), "a number alone proves nothing");
     }
 }

@@ -1,5 +1,7 @@
 //! Files of every version that was ever written can still be read, and what is written today is the newest version.
 
+#![expect(clippy::unwrap_used, reason = "some parts of these tests are no test functions")]
+
 mod support;
 
 use std::fs;
@@ -93,6 +95,10 @@ async fn what_is_written_today_is_the_newest_kept_version() {
             "{name}"
         );
     }
+    let mut walled = place.start(&place.walled_script("true", &[], &[])).await;
+    finish(&mut walled).await;
+    let inside = place.folder(walled.id()).join("inside");
+    assert_eq!(names(&json(&inside)), names(&json(&fixture(1).join("inside"))), "needs a working bwrap");
     let (written, kept) = (fs::read(folder.join("out.000001")).unwrap(), fixture(1).join("out.000001"));
     assert_eq!(written[..8], fs::read(kept).unwrap()[..8], "magic and version of the spool");
 }

@@ -363,6 +363,24 @@ async fn a_claim_whose_number_another_process_got_is_a_loss() {
 }
 
 #[tokio::test]
+async fn the_sandbox_that_a_dead_holder_wrote_down_is_ended_and_nothing_else() {
+    for (later, expected_to_live) in [(0, false), (1, true)] {
+        let place = Place::new();
+        let hold = Hold::prepare(&place.holds(), new_id(), &place.script("true")).unwrap();
+        let mut inside = Bystander::new();
+        let stat = fs::read_to_string(format!("/proc/{}/stat", inside.pid())).unwrap();
+        let start_ticks: u64 = stat.split(' ').nth(21).unwrap().parse().unwrap();
+        let first = format!(r#"{{"pid":{},"start_ticks":{}}}"#, inside.pid(), start_ticks + later);
+        fs::write(place.folder(hold.id()).join("inside"), format!(r#"{{"version":1,"first":{first}}}"#))
+            .unwrap();
+        claim(&place, hold.id(), &this_boot(), inside.pid());
+        let mut following = attach_or_start(hold, Epoch(2), SpoolCursor::default()).await.unwrap();
+        assert_eq!(lost(&finish(&mut following).await.outcome), &LostBecause::HolderGone { noted: None });
+        assert_eq!(inside.lives(), expected_to_live);
+    }
+}
+
+#[tokio::test]
 async fn a_holder_that_died_before_its_claim_is_no_obstacle() {
     let place = Place::new();
     let hold = Hold::prepare(&place.holds(), new_id(), &place.script("echo x >> started")).unwrap();

@@ -13,7 +13,7 @@ use super::{HoldError, HoldOutcome, LostBecause};
 use crate::boot::boot_id;
 use crate::folder::{ExitRecord, Folder};
 use crate::launch::Launcher;
-use crate::leftovers;
+use crate::leftovers::{self, Known};
 use crate::spool::SpoolCursor;
 use crate::wire::{FromHolder, Hello, ToHolder, WIRE_VERSION, line};
 
@@ -116,7 +116,8 @@ pub(super) async fn settle(
         return Ok(HoldOutcome::Finished(exit));
     }
     launcher.end_remains(hold_id).await?;
-    let ended = leftovers::end_leftovers(hold_id, Some(claim.holder)).await?;
+    let inside = folder.read_inside()?.map(|inside| inside.first);
+    let ended = leftovers::end_leftovers(hold_id, Known { holder: claim.holder, inside }).await?;
     tracing::warn!(%hold_id, ended, "a holder died without a word; what it left running was ended");
     Ok(HoldOutcome::Lost { why: LostBecause::HolderGone { noted: folder.read_failure() } })
 }

@@ -8,14 +8,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
+use serde::Deserialize;
 use tokio::net::unix::pipe::Receiver;
 use windlass_domain::child::{ChildSpec, Sandbox, Walls};
 
-use crate::folder::{Folder, SpecRecord};
+use crate::folder::{Folder, INSIDE_FORMAT, InsideRecord, SpecRecord};
 use crate::leftovers::HOLD_ID_VARIABLE;
+use crate::processes;
 use crate::sandbox;
 
 /// A started child. It is reaped by number, together with what it leaves behind.
@@ -64,15 +66,66 @@ fn start_walled(folder: &Folder, record: &SpecRecord, walls: &Walls) -> Result<C
         // Through a descriptor, because a command line, and with it every secret in the environment, is world-readable.
         let walls = readable_once(&walls)?;
         let (report, report_writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (gate, gate_opener) = pipe_with(PipeFlags::CLOEXEC)?;
         fcntl_setfd(&report_writer, FdFlags::empty())?;
+        fcntl_setfd(&gate, FdFlags::empty())?;
         let mut command = Command::new(&bwrap);
         command.args(["--args", &walls.as_raw_fd().to_string()]);
         command.args(["--json-status-fd", &report_writer.as_raw_fd().to_string()]);
+        command.args(["--block-fd", &gate.as_raw_fd().to_string()]);
         command.arg("--").arg(program).args(arguments);
         command.current_dir("/").env_clear().env(HOLD_ID_VARIABLE, record.hold_id.to_string());
-        spawn(command, Some(report))
+        let child = spawn(command, None)?;
+        drop((report_writer, gate));
+        note_inside(folder, &report).or_else(|error| end_after(child.pid, error))?;
+        // The program runs only now, when whoever comes after this holder knows how to find it.
+        match rustix::io::write(&gate_opener, &[1]) {
+            // Nobody waits: bwrap has given up, and its report will show it.
+            Ok(_) | Err(Errno::PIPE) => Ok(Child { report: Some(report), ..child }),
+            Err(error) => end_after(child.pid, error.into()),
+        }
     };
     start().map_err(|error| format!("cannot start {}: {error}", bwrap.display()))
+}
+
+/// Notes the sandbox's first process, which `bwrap` reports while it waits at the gate. Nothing is noted if `bwrap`
+/// gives up before.
+fn note_inside(folder: &Folder, report: &OwnedFd) -> io::Result<()> {
+    #[derive(Deserialize)]
+    struct Report {
+        #[serde(rename = "child-pid")]
+        child_pid: i32,
+    }
+    let mut line = Vec::new();
+    let mut byte = [0];
+    // Byte by byte, because what follows the line is read when all has ended.
+    while line.last() != Some(&b'\n') {
+        match rustix::io::read(report, &mut byte) {
+            Ok(0) => return Ok(()),
+            Ok(_) => line.push(byte[0]),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let Report { child_pid } = serde_json::from_slice(&line)?;
+    match processes::process(child_pid) {
+        Some(first) => folder.write_inside(&InsideRecord { version: INSIDE_FORMAT, first: first.identity }),
+        None => Ok(()),
+    }
+}
+
+/// Ends a `bwrap` that did not get as far as its program, with the sandbox, and passes the error on.
+fn end_after<T>(bwrap: Pid, error: io::Error) -> io::Result<T> {
+    match kill_process_group(bwrap, Signal::KILL) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(second) => return Err(second.into()),
+    }
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_no_child_any_more) => return Err(error),
+        }
+    }
 }
 
 fn command_line(spec: &ChildSpec) -> Result<(&String, &[String]), String> {
