@@ -164,15 +164,18 @@ mod tests {
     fn the_hashes_are_the_capsules_and_the_stream_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let mut sqlite = Sqlite::create(folder.path()).unwrap();
+        // An event of another stream comes first, so that no cursor is a place in the stream.
+        let mut other = StreamEnd::of(run_id(2));
+        sqlite.write(&mut other, vec![RunEvent::Queued {}]).unwrap();
         let (mut end, mut steps) = (StreamEnd::of(run_id(3)), Steps::new());
         let events = steps.next_events();
         for (place, data) in (1..).zip(&events) {
             let before = end.hash;
             sqlite.write(&mut end, vec![data.clone()]).unwrap();
-            let at = "SELECT at FROM events WHERE seq = ?1";
+            let at = "SELECT at FROM events WHERE cursor = ?1 + 1";
             let at: i64 = sqlite.connection.query_row(at, [place], |row| row.get(0)).unwrap();
             let event = Event {
-                cursor: Cursor(u64::try_from(place).unwrap()),
+                cursor: Cursor(u64::try_from(place).unwrap() + 1),
                 seq: Seq(u64::try_from(place).unwrap()),
                 at: Timestamp::from_millis(at),
                 stream: Stream::Run { run_id: run_id(3) },
@@ -183,7 +186,7 @@ mod tests {
             };
             assert_eq!(end.hash, event.hash_of().unwrap(), "{data:?}");
         }
-        assert_eq!(sqlite.events().unwrap(), 2);
+        assert_eq!(sqlite.events().unwrap(), 3);
     }
 
     #[test]
