@@ -7,6 +7,7 @@ use windlass_domain::run::request::{Preset, Scope};
 use windlass_engine::review::checks::{
     Anchor, CHECKS_PATH, Checks, Ecosystem, MAX_CHECKS, MAX_CHECKS_BYTES, Parser, find_defaults, parse_checks,
 };
+use windlass_engine::review::preset::preset_table;
 use windlass_policy::CheckOrigin;
 
 fn parse(text: &str) -> Result<Checks, String> {
@@ -185,6 +186,29 @@ fn node_tests_run_as_the_package_says() {
         ["eslint: eslint --format json .", "tsc: tsc --noEmit --pretty false"]
     );
     assert_eq!(defaults(&["package.json"], &[("package.json", "no json")]), [] as [&str; 0]);
+}
+
+#[test]
+fn the_table_of_depths_says_what_the_defaults_do() {
+    let row_of = |check: &str| match check {
+        "cargo-check" | "python-compile" | "go-vet" => "compile",
+        "rustfmt" | "gofmt" => "format",
+        "ruff" | "eslint" => "configured linters",
+        "clippy" => "clippy",
+        "tsc" => "types",
+        _ => "tests",
+    };
+    let paths =
+        ["Cargo.toml", "ruff.toml", "setup.py", "test_a.py", "package.json", "a.test.js", "eslint.config.js"];
+    let paths = [&paths[..], &["tsconfig.json", "go.mod"]].concat();
+    let paths: Vec<String> = paths.into_iter().map(str::to_owned).collect();
+    let found = find_defaults(&paths, &BTreeMap::new());
+    assert_eq!(found.checks.len(), 13);
+    for check in found.checks {
+        let table = preset_table();
+        let row = table.iter().find(|row| row.what == row_of(&check.name)).unwrap();
+        assert_eq!((row.scope, row.from), (Some(check.scope), check.preset), "{}", check.name);
+    }
 }
 
 #[test]

@@ -57,6 +57,16 @@ fn a_finding_on_its_own_line_is_not_taken_by_a_neighbour() {
 }
 
 #[test]
+fn of_two_findings_the_one_on_the_line_that_moved_is_old() {
+    let longer = || vec![modified("a.rs", vec![hunk(3, 3, " three\n+new\n+new\n four")])];
+    assert_eq!(origins(&[at(10), at(22)], &[at(20)], longer()), [New, Old]);
+    // A hunk without context that only takes a line away names the line before it.
+    let shorter = || vec![modified("a.rs", vec![hunk(5, 4, "-five")])];
+    assert_eq!(origins(&[at(9), at(4)], &[at(4)], shorter()), [New, Old]);
+    assert_eq!(origins(&[at(9), at(5)], &[at(6)], shorter()), [New, Old]);
+}
+
+#[test]
 fn files_are_followed_through_renames() {
     let renamed = FileChange {
         status: FileStatus::Renamed,

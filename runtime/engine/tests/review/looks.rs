@@ -162,6 +162,15 @@ fn removed_tests_in_each_language() {
 }
 
 #[test]
+fn what_was_removed_is_shown_where_it_stood() {
+    let change = "+use std::fmt;\n+\n mod tests {\n-    #[test]\n-    fn adds() {\n-    }\n }";
+    assert_eq!(
+        seen(vec![modified("src/a.rs", vec![hunk(40, 40, change)])]),
+        ["src/a.rs:42 warning windlass/test-removed: the test `adds` is removed"]
+    );
+}
+
+#[test]
 fn weakened_assertions() {
     let python = |text: &str| seen(vec![modified("tests/test_a.py", vec![hunk(5, 5, text)])]);
     assert_eq!(
@@ -307,6 +316,8 @@ fn debug_leftovers() {
     for (path, line) in harmless {
         assert_eq!(seen(vec![with(path, &[line])]), nothing(), "{path}: {line}");
     }
+    let moved = modified("src/a.rs", vec![hunk(5, 5, "-dbg!(x);\n+if y {\n+    dbg!(x);\n+}")]);
+    assert_eq!(seen(vec![moved]), nothing(), "it was there before");
     assert!(seen(vec![with("src/a.rs", &["    todo!()"])])[0].contains("warning windlass/unfinished"));
     assert!(
         seen(vec![with("tests/a.rs", &["    unimplemented!(\"x\")"])])[0]
