@@ -340,19 +340,36 @@ fn an_edited_head_is_found() {
 #[test]
 fn another_capsule_does_not_have_an_earlier_head() {
     let (mine, other) = (Wreck::new(), Ship::with_task());
-    let earlier = other.reader.head().unwrap().hash;
-    let options = || VerifyOptions { head: Some(earlier), ..VerifyOptions::default() };
-    // The other capsule was begun by the same writes, so its head is on the way of this one; one write later it is not.
-    let fault = FaultKind::HeadNotFound { head: earlier };
-    assert_eq!(mine.verify(options()).first(), None);
+    let look = |head: Digest, depth| {
+        mine.verify(VerifyOptions { head: Some(head), depth, ..VerifyOptions::default() })
+    };
+    let depths = [None, Some(Depth::Bounded { newest_links: 2 })];
+    // Both were begun by the same writes, so the other's head is on the way of this one; a write later it is not.
+    let shared = other.reader.head().unwrap().hash;
     other.write(Op::CreateItem(Box::new(task("T-77"))));
     let later = other.reader.head().unwrap().hash;
-    let options = |depth| VerifyOptions { head: Some(later), depth, ..VerifyOptions::default() };
-    for depth in [None, Some(Depth::Bounded { newest_links: 2 })] {
-        let report = mine.verify(options(depth));
-        assert_eq!(report.first().unwrap().kind, FaultKind::HeadNotFound { head: later });
+    for depth in depths {
+        assert_eq!(look(shared, depth).faults, []);
+        assert_eq!(look(later, depth).first().unwrap().kind, FaultKind::HeadNotFound { head: later });
     }
-    assert_ne!(fault, FaultKind::HeadNotFound { head: later });
+}
+
+#[test]
+fn the_newest_links_show_a_change_of_a_run_that_has_ended() {
+    let wreck = Wreck::new();
+    let cursor = wreck.cursors_of("checkpoint")[3];
+    let found = wreck.event(cursor);
+    assert_eq!(found.stream, Stream::Run { run_id: run_id(1) });
+    wreck.edit_event(cursor, |event| event.at = time(999));
+    let bounded = |newest_links| {
+        let depth = Some(Depth::Bounded { newest_links });
+        wreck.verify(VerifyOptions { depth, ..VerifyOptions::default() })
+    };
+    let report = bounded(2);
+    let fault = report.first().unwrap();
+    assert!(matches!(fault.kind, FaultKind::Hash { stated, .. } if stated == found.hash), "{fault}");
+    assert_eq!(fault.cursor, Some(Cursor(cursor)));
+    assert!(bounded(1).is_sound(), "one link more than asked for was looked at");
 }
 
 #[test]
