@@ -109,8 +109,7 @@ async fn one_connection_serves_many_holds() {
 async fn the_cgroup_holds_what_hides_from_its_killed_holder() {
     let place = Place::new();
     // Without a mark, in a session of its own, with no relative that has a mark: nobody but the cgroup knows it.
-    let script =
-        "setsid env -i setsid sh -c 'trap \"\" TERM; echo pid $$; while :; do sleep 1000; done' & wait";
+    let script = "setsid env -i setsid sh -c 'trap \"\" TERM; echo pid $$; while :; do sleep 1000; done' & exec sleep 1000";
     let mut following = start(&place, new_id(), &place.script(script)).await;
     let text = until(&mut following, |text| text.ends_with('\n')).await;
     let pid = printed_pids(&text)[0];
