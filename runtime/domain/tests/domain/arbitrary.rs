@@ -1,5 +1,7 @@
 //! Arbitrary values of everything that is stored, for properties.
 
+mod items;
+
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -9,11 +11,6 @@ use windlass_domain::diff::ObjectId;
 use windlass_domain::digest::{Digest, Json};
 use windlass_domain::event::{Event, EventData, Stream};
 use windlass_domain::id::{ApprovalId, Cursor, Epoch, HoldId, ItemId, RunId, Seq, WorkspaceId};
-use windlass_domain::item::{
-    DeepIntake, IntakeForm, ItemBody, ItemChanges, ItemEvent, PlanState, Priority, ReturnState, StateName,
-    TaskState, WorkItem,
-};
-use windlass_domain::maieutic::AcceptanceCriterion;
 use windlass_domain::run::event::{
     Admission, ApprovalAnswer, AttemptLoss, CancelRequest, Checkpoint, PolicyDecision, PolicyVerdict,
     RunEvent,
@@ -25,6 +22,8 @@ use windlass_domain::run::step::{
 use windlass_domain::run::{AttentionReason, BlockedReason, Outcome, Phase};
 use windlass_domain::time::Timestamp;
 use windlass_domain::workspace::{Workspace, WorkspaceEvent};
+
+pub(crate) use items::{changes, item, item_event, state_name};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), "[a-z./ -]{1,12}", "\\PC{0,8}", any::<String>()]
@@ -337,180 +336,6 @@ pub(crate) fn run_event() -> BoxedStrategy<RunEvent> {
         (text(), door(), option::of(text()))
             .prop_map(|(by, door, reason)| E::CancelRequested(CancelRequest { by, door, reason })),
         (outcome(), text()).prop_map(|(outcome, summary)| E::Ended { outcome, summary }),
-    ]
-    .boxed()
-}
-
-fn criteria() -> impl Strategy<Value = Vec<AcceptanceCriterion>> {
-    vec((text(), text()).prop_map(|(text, how_verified)| AcceptanceCriterion { text, how_verified }), 0..3)
-}
-
-fn deep() -> BoxedStrategy<DeepIntake> {
-    proptest::array::uniform8(text())
-        .prop_map(|fields| {
-            let [
-                components,
-                dataflows,
-                integration_mapping,
-                test_plan,
-                threat_model,
-                rollout_plan,
-                risk_register,
-                rationale,
-            ] = fields;
-            DeepIntake {
-                components,
-                dataflows,
-                integration_mapping,
-                test_plan,
-                threat_model,
-                rollout_plan,
-                risk_register,
-                non_goals_rationale: rationale,
-            }
-        })
-        .boxed()
-}
-
-fn intake() -> BoxedStrategy<IntakeForm> {
-    let lists = proptest::array::uniform7(texts());
-    (text(), text(), lists, criteria(), deep())
-        .prop_map(|(problem, outcome, lists, acceptance_criteria, deep)| {
-            let [scope_in, non_goals, integration_points, constraints, risks, assumptions, open_questions] =
-                lists;
-            IntakeForm {
-                problem,
-                outcome,
-                scope_in,
-                non_goals,
-                acceptance_criteria,
-                integration_points,
-                constraints,
-                risks,
-                assumptions,
-                open_questions,
-                deep,
-            }
-        })
-        .boxed()
-}
-
-fn plan_state() -> impl Strategy<Value = PlanState> {
-    let home = || one_of(&[ReturnState::Backlog, ReturnState::Planned, ReturnState::InProgress]);
-    prop_oneof![
-        one_of(&[PlanState::Backlog, PlanState::Planned, PlanState::InProgress]),
-        one_of(&[PlanState::Completed, PlanState::Deprecated, PlanState::Archived]),
-        home().prop_map(|return_state| PlanState::NeedsResearch { return_state }),
-        home().prop_map(|return_state| PlanState::NeedsReview { return_state }),
-    ]
-}
-
-fn priority() -> impl Strategy<Value = Priority> {
-    one_of(&[Priority::P0, Priority::P1, Priority::P2, Priority::P3])
-}
-
-fn body() -> BoxedStrategy<ItemBody> {
-    let task_state = one_of(&[TaskState::Open, TaskState::Completed, TaskState::Failed]);
-    prop_oneof![
-        Just(ItemBody::Project),
-        (plan_state(), texts(), priority(), intake()).prop_map(
-            |(state, acceptance_criteria, priority, intake)| {
-                ItemBody::Feature { state, acceptance_criteria, priority, intake }
-            }
-        ),
-        (plan_state(), option::of(text()), intake()).prop_map(|(state, prd_uri, intake)| ItemBody::Spec {
-            state,
-            prd_uri,
-            intake
-        }),
-        (task_state, option::of(text()), option::of(text()))
-            .prop_map(|(state, assignee, result)| ItemBody::Task { state, assignee, result }),
-    ]
-    .boxed()
-}
-
-/// Any work item.
-pub(crate) fn item() -> BoxedStrategy<WorkItem> {
-    let who = (workspace_id(), item_id(), option::of(item_id()));
-    let when = (time(), time(), any::<u64>());
-    (who, body(), text(), text(), when, option::of(digest()))
-        .prop_map(
-            |(
-                (workspace_id, id, parent_id),
-                body,
-                title,
-                description,
-                (created_at, updated_at, version),
-                context,
-            )| {
-                WorkItem {
-                    workspace_id,
-                    id,
-                    body,
-                    title,
-                    description,
-                    parent_id,
-                    created_at,
-                    updated_at,
-                    version,
-                    context,
-                }
-            },
-        )
-        .boxed()
-}
-
-/// Any change of an item's fields.
-pub(crate) fn changes() -> BoxedStrategy<ItemChanges> {
-    let words = proptest::array::uniform5(option::of(text()));
-    (words, option::of(texts()), option::of(priority()), option::of(intake()))
-        .prop_map(
-            |([title, description, prd_uri, assignee, result], acceptance_criteria, priority, intake)| {
-                ItemChanges {
-                    title,
-                    description,
-                    acceptance_criteria,
-                    priority,
-                    prd_uri,
-                    assignee,
-                    result,
-                    intake,
-                }
-            },
-        )
-        .boxed()
-}
-
-/// Any state's name.
-pub(crate) fn state_name() -> impl Strategy<Value = StateName> {
-    use StateName::*;
-    one_of(&[
-        Backlog,
-        Planned,
-        InProgress,
-        NeedsResearch,
-        NeedsReview,
-        Completed,
-        Deprecated,
-        Archived,
-        Open,
-        Failed,
-    ])
-}
-
-fn item_event() -> BoxedStrategy<ItemEvent> {
-    use ItemEvent as E;
-    prop_oneof![
-        item().prop_map(|item| E::Created { item: item.into() }),
-        (changes(), text()).prop_map(|(changes, by)| E::Edited { changes: changes.into(), by }),
-        (state_name(), state_name(), text()).prop_map(|(from, to, by)| E::Moved { from, to, by }),
-        (state_name(), state_name(), run_id()).prop_map(|(from, to, run_id)| E::Returned {
-            from,
-            to,
-            run_id
-        }),
-        (digest(), text()).prop_map(|(digest, by)| E::ContextAnswered { digest, by }),
-        (run_id(), texts()).prop_map(|(run_id, paths)| E::ProjectionWritten { run_id, paths }),
     ]
     .boxed()
 }
