@@ -94,6 +94,30 @@ fn what_stands_for_a_secret_is_none() {
 }
 
 #[test]
+fn a_rules_own_validation_is_applied() {
+    let text = r#"
+[[rule]]
+id = "x"
+name = "x"
+severity = "high"
+pattern = '(\S+)'
+keywords = ["k"]
+[rule.validate]
+prefix = ["k_"]
+charset = "a-z0-9_"
+min_length = 8
+max_length = 10
+[rule.allow]
+patterns = ["^k_public"]
+"#;
+    let known = Known::compile(parse_rules(text, "test").unwrap().remove(0));
+    assert!(known.holds("k_4f9a2c"));
+    for wrong in ["x_4f9a2c", "k_4f9a2", "k_4f9a2c1d0", "k_4F9A2C", "k_public7"] {
+        assert!(!known.holds(wrong), "{wrong}");
+    }
+}
+
+#[test]
 fn a_redacted_text_keeps_everything_else() {
     let token = concat!("ghp_", "16C7e42F292c6912E7710c838347Ae178B4a");
     assert_eq!(redact(&format!("ä {token} ö\nend")), "ä [redacted:github-pat] ö\nend");
