@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use patch_bundle::{PatchBundle, PatchFile, PatchHunk, RebaseState};
 pub use reply::{
-    ArtifactReply, Document, PolicyCheckReply, Reply, RunDocument, StatusReply, VerificationReply,
+    ArtifactReply, Document, PolicyCheckReply, PolicyReply, PresetLine, Reply, RunDocument, StatusReply, VerificationReply,
     WrittenReply,
 };
 pub use result::ResultDocument;

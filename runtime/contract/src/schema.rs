@@ -5,10 +5,10 @@ use windlass_domain::event::Event;
 use windlass_domain::workspace::Workspace;
 
 use crate::document::{
-    ArtifactReply, BotRunCheckpoints, BotRunLog, Document, PatchBundle, PolicyCheckReply, ResultDocument,
+    ArtifactReply, BotRunCheckpoints, BotRunLog, Document, PatchBundle, PolicyCheckReply, PolicyReply, ResultDocument,
     ReviewReport, RunDocument, StatusReply, VerificationReply, WrittenReply,
 };
-use crate::view::{EventPage, ItemList, ItemView, PolicyView, RunPage};
+use crate::view::{EventPage, ItemList, ItemView, RunPage};
 
 /// Every published schema with its file name.
 #[must_use]
@@ -22,7 +22,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("item", schema_for!(Document<ItemView>)),
         ("item_list", schema_for!(Document<ItemList>)),
         ("patch_bundle", schema_for!(PatchBundle)),
-        ("policy", schema_for!(Document<PolicyView>)),
+        ("policy", schema_for!(Document<PolicyReply>)),
         ("policy_check", schema_for!(Document<PolicyCheckReply>)),
         ("result", schema_for!(ResultDocument)),
         ("review_report", schema_for!(ReviewReport)),

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use windlass_domain::digest::Digest;
+use windlass_domain::run::request::{Preset, Scope};
 use windlass_domain::workspace::Workspace;
 
 use super::{Header, ResultDocument};
@@ -56,7 +57,30 @@ impl Reply for EventPage {
     const SCHEMA: &'static str = "event_page@1.0";
 }
 
-impl Reply for PolicyView {
+/// What policy says, and what each preset of a review does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyReply {
+    /// What policy says.
+    #[serde(flatten)]
+    pub policy: PolicyView,
+    /// What a review does, and from which preset on.
+    pub presets: Vec<PresetLine>,
+}
+
+/// Something that a review does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PresetLine {
+    /// A look, or a kind of check.
+    pub what: String,
+    /// What kind of problem it finds; none where each check has its own.
+    pub scope: Option<Scope>,
+    /// The shallowest preset that does it.
+    pub from: Preset,
+    /// What it does, in words.
+    pub does: String,
+}
+
+impl Reply for PolicyReply {
     const SCHEMA: &'static str = "policy@1.0";
 }
 
