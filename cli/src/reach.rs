@@ -53,9 +53,7 @@ pub(crate) struct Reached {
 /// this one would have to.
 pub(crate) async fn reach(need: Need, folders: &Folders) -> Result<Reached, Fault> {
     match need {
-        Need::Service => over_the_bus().await.map_err(|fault| {
-            fault.hint("add --ephemeral to drive the run in this process").hint("windlass service run")
-        }),
+        Need::Service => over_the_bus().await.map_err(|fault| fault.hint("windlass service run")),
         Need::Ephemeral => match in_process(folders).await {
             // Whoever holds the lock may be a service, which can drive the run as well.
             Err(locked) if locked.code() == ErrorCode::CapsuleLocked => {

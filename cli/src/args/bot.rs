@@ -33,15 +33,16 @@ pub(crate) enum BotCommand {
 /// `windlass bot run`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The answers that a run relies on come from `windlass item intake`, from --answers, or from --goal with --accept.
-Without --wait the command exits as soon as the request is on disk; the run goes on in the service.
+The answers that a run relies on come from `windlass item intake`, from --answers, or from --goal \
+with --accept. Without --wait the command exits as soon as the request is on disk; the run goes on \
+in the service. Where there is no session bus, for instance in CI, use --ephemeral.
 
 Examples:
-  windlass bot run --id T-0001 --kind review --goal 'find bugs' --accept 'every finding names a line'
+  windlass bot run --id T-1 --kind review --goal 'find bugs' --accept 'each is real'
   windlass bot run --id T-0001 --kind review --base main --head HEAD --wait
   windlass bot run --id F-7 --kind research --hold --answers answers.toml
-  windlass bot run --id T-0001 --kind review --write-mode worktree --scope style --wait --json
-  windlass bot run --id T-0001 --kind review --ephemeral            where there is no session bus, for instance in CI")]
+  windlass bot run --id T-0001 --kind review --write-mode worktree --scope style
+  windlass bot run --id T-0001 --kind review --ephemeral --json")]
 pub(crate) struct RunArgs {
     /// The work item, for instance T-0001
     #[arg(long, value_name = "ID")]
@@ -195,11 +196,8 @@ pub(crate) struct ShowArgs {
 /// How a run is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ShowFormat {
-    /// The facts, for people.
     Text,
-    /// The report as Markdown, from its artifact.
     Md,
-    /// The document.
     Json,
 }
 

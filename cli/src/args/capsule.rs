@@ -20,8 +20,8 @@ pub(crate) enum CapsuleCommand {
 /// `windlass capsule verify`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every result names the capsule's head. Keep one somewhere else: with --head even a record whose whole chain was
-computed anew is detected. Exits with 3 when something does not fit.
+Every result names the capsule's head. Keep one somewhere else: with --head even a record whose \
+whole chain was computed anew is detected. Exits with 3 when something does not fit.
 
 Examples:
   windlass capsule verify
@@ -35,8 +35,8 @@ pub(crate) struct VerifyArgs {
 /// `windlass capsule events`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-As text this prints everything from --from on. With --json it prints one page, and `more` says whether there is
-another: go on with --from.
+As text this prints everything from --from on. With --json it prints one page, and `more` says \
+whether there is another: go on with --from.
 
 Examples:
   windlass capsule events --run latest
@@ -56,8 +56,8 @@ pub(crate) struct EventsArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  windlass capsule get mv2://<workspace>/<item>/<run>/artifact/review/review_report.md
-  windlass capsule get mv2://<workspace>/<item>/<run>/artifact/review/patch.diff --out patch.diff")]
+  windlass capsule get 'mv2://<workspace>/<item>/<run>/artifact/review/patch.diff'
+  windlass capsule get 'mv2://…/artifact/review/patch.diff' --out patch.diff")]
 pub(crate) struct GetArgs {
     /// Its address, as `windlass bot show` lists it
     #[arg(value_name = "URI")]

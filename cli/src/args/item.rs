@@ -34,7 +34,7 @@ pub(crate) enum ItemCommand {
 #[command(after_help = "\
 Examples:
   windlass item add --type task --id T-0001 --title 'Look at the parser'
-  windlass item add --type feature --id F-7 --title 'Faster start' --parent P-1 --description 'Cold start takes 4 s.'")]
+  windlass item add --type feature --id F-7 --title 'Faster start' --parent P-1")]
 pub(crate) struct AddArgs {
     /// What kind of item it is; never changes
     #[arg(long = "type", value_name = "TYPE", value_parser = choice(ITEM_TYPES))]
@@ -85,7 +85,7 @@ pub(crate) struct ShowArgs {
 #[command(after_help = "\
 Examples:
   windlass item edit F-7 --title 'Start in half a second' --priority p1
-  windlass item edit F-7 --accept 'start takes 0.5 s' --accept 'no cache on disk'
+  windlass item edit F-7 --accept 'start takes 0.5 s' --accept 'no cache'
   windlass item edit T-0001 --assignee kim --result 'two bugs, both mended'")]
 pub(crate) struct EditArgs {
     #[command(flatten)]
@@ -131,7 +131,7 @@ pub(crate) struct MoveArgs {
 #[command(after_help = "\
 Examples:
   windlass item hold F-7 --kind research
-  windlass bot run --id F-7 --kind research --hold     hold and submit in one go")]
+  windlass bot run --id F-7 --kind research --hold    # hold and submit in one go")]
 pub(crate) struct HoldArgs {
     #[command(flatten)]
     pub(crate) item: ItemArg,
@@ -143,14 +143,14 @@ pub(crate) struct HoldArgs {
 /// `windlass item intake`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-In a terminal this asks one question at a time and offers earlier answers. It is the only command that asks
-anything; everywhere else give the answers as a file.
+In a terminal this asks one question at a time and offers earlier answers. It is the only command \
+that asks anything; everywhere else give the answers as a file.
 
 Examples:
   windlass item intake T-0001
   windlass item intake --template > answers.toml
   windlass item intake T-0001 --answers answers.toml
-  windlass item intake F-7 --form                      the form that `item move --to planned` looks at")]
+  windlass item intake F-7 --form    # what `item move --to planned` looks at")]
 pub(crate) struct IntakeArgs {
     /// The work item, for instance T-0001
     #[arg(value_name = "ID", required_unless_present_any = ["id", "template"], conflicts_with = "id")]

@@ -24,10 +24,16 @@ const AFTER_HELP: &str = "\
 Start here:
   windlass init
   windlass item add --type task --id T-0001 --title 'Look at the parser'
-  windlass bot run --id T-0001 --kind review --goal 'find bugs' --accept 'every finding names a line' --wait
+  windlass item intake T-0001
+  windlass bot run --id T-0001 --kind review --wait
 
-Exit codes: 0 done or accepted, 2 stopped (blocked, cancelled, or a person must decide), 3 failed,
-10 something is missing or wrong in what you gave, 11 needs approval, 13 something tried to ask a question.";
+Exit codes:
+  0   done, or accepted
+  2   stopped: blocked, cancelled, or a person must decide
+  3   failed
+  10  something is missing or wrong in what you gave
+  11  needs approval
+  13  something tried to ask a question";
 
 /// Runs bots and coding agents on git repositories as durable, governed jobs.
 ///

@@ -119,6 +119,48 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// The words of a command line as a shell would split it, without comments and redirections.
+    fn words(line: &str) -> Vec<String> {
+        let line = line.split("  #").next().unwrap_or(line);
+        let line = line.split(" > ").next().unwrap_or(line);
+        let line = line.split(" | ").next().unwrap_or(line);
+        let quoted = line.split('\'').enumerate();
+        let mut words = vec![String::new()];
+        for (place, part) in quoted {
+            if place % 2 == 1 {
+                words.last_mut().unwrap().push_str(part);
+                continue;
+            }
+            for (gap, word) in part.split(' ').enumerate() {
+                if gap > 0 {
+                    words.push(String::new());
+                }
+                words.last_mut().unwrap().push_str(word);
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    fn examples(command: &clap::Command, found: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        found.extend(help.lines().filter(|line| line.starts_with("  windlass ")).map(str::to_owned));
+        for deeper in command.get_subcommands() {
+            examples(deeper, found);
+        }
+    }
+
+    #[test]
+    fn every_example_is_accepted_and_fits_a_terminal() {
+        let mut found = Vec::new();
+        examples(&Cli::command(), &mut found);
+        assert!(found.len() > 30, "{found:?}");
+        for example in found {
+            assert!(example.chars().count() <= 80, "{example}");
+            Cli::command().try_get_matches_from(words(&example)).unwrap();
+        }
+    }
+
     #[test]
     fn the_path_is_what_was_typed_as_far_as_it_exists() {
         let path = |words: &[&str]| typed_path(&words.iter().map(OsString::from).collect::<Vec<_>>());

@@ -110,16 +110,15 @@ pub(crate) fn confirm(question: &str, help: &str, earlier: bool) -> Result<bool,
     Confirm::new(question).with_help_message(help).with_default(earlier).prompt().map_err(left)
 }
 
-/// Shows all answers and asks what to do with them; answers that do not suffice cannot be saved.
+/// Asks what to do with the answers that were shown.
 ///
 /// # Errors
 /// See [`left`]; also when the person chooses to leave.
-pub(crate) fn decide(problems: &[String]) -> Result<Decision, Fault> {
+pub(crate) fn decide() -> Result<Decision, Fault> {
     const SAVE: &str = "save them";
     const AGAIN: &str = "go through the questions again";
     const LEAVE: &str = "leave without saving";
-    let options = if problems.is_empty() { vec![SAVE, AGAIN, LEAVE] } else { vec![AGAIN, LEAVE] };
-    match Select::new("These answers:", options).prompt().map_err(left)? {
+    match Select::new("These answers:", vec![SAVE, AGAIN, LEAVE]).prompt().map_err(left)? {
         SAVE => Ok(Decision::Save),
         AGAIN => Ok(Decision::Again),
         _ => Err(left(InquireError::OperationCanceled)),

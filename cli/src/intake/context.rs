@@ -10,7 +10,7 @@ use crate::render::table::facts;
 use crate::render::text::safe;
 use crate::render::time::exact;
 
-/// Asks for the whole context until the person saves it.
+/// Asks for the whole context until the person saves it. An unfinished one may be saved: it is the submission that needs more.
 ///
 /// # Errors
 /// `maieutic_incomplete` when the person leaves.
@@ -26,15 +26,10 @@ pub(crate) fn ask(
     loop {
         context = once(&context, answered_by, now())?;
         output.complain(&format!("\n{}\n", summary(&context)));
-        let problems: Vec<String> = context
-            .missing()
-            .into_iter()
-            .map(|missing| format!("{}: {}", missing.field, missing.problem))
-            .collect();
-        for problem in &problems {
-            output.complain(&format!("still missing: {problem}\n"));
+        for missing in context.missing() {
+            output.complain(&format!("a run still needs {}: {}\n", missing.field, missing.problem));
         }
-        if ask::decide(&problems)? == Decision::Save {
+        if ask::decide()? == Decision::Save {
             return Ok(context);
         }
     }

@@ -16,7 +16,7 @@ pub(crate) fn ask(output: &Output, earlier: IntakeForm) -> Result<IntakeForm, Fa
         form = once(&form)?;
         let (score, needed) = (form.quality_score(), IntakeForm::PLANNED_SCORE);
         output.complain(&format!("\nThis form scores {score} of 100; `planned` needs {needed}.\n"));
-        if ask::decide(&[])? == Decision::Save {
+        if ask::decide()? == Decision::Save {
             return Ok(form);
         }
     }

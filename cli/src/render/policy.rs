@@ -2,30 +2,31 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use windlass_contract::view::PolicyView;
+use windlass_contract::document::{PolicyReply, PresetLine};
 
 use super::style::HEADING;
 use super::table::{Look, cell, table};
 use super::text::{safe, safe_lines};
+use crate::args::choice::word;
 
-/// As much of a merged policy as the tables show.
+/// A merged policy as JSON has it. Every field is expected, so that another shape is noticed and shown as it is.
 #[derive(Deserialize)]
 struct Merged {
     layers: Vec<Layer>,
-    #[serde(default)]
     grants: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Layer {
     kind: String,
-    #[serde(default)]
+    file: File,
+}
+
+#[derive(Deserialize)]
+struct File {
     sandbox: Option<String>,
-    #[serde(default)]
     limits: serde_json::Map<String, Value>,
-    #[serde(default)]
     protected_paths: Vec<String>,
-    #[serde(default)]
     rule: Vec<Rule>,
 }
 
@@ -34,14 +35,14 @@ struct Rule {
     id: String,
     verdict: String,
     capability: String,
-    #[serde(default)]
     subjects: Vec<String>,
-    #[serde(default)]
     origins: Vec<String>,
 }
 
-/// The merged policy: its layers in the order of authority. A shape that is not known here is shown as JSON.
-pub(crate) fn show(look: Look, view: &PolicyView) -> String {
+/// The merged policy: its layers in the order of authority, then what each preset does. A shape that is not known here is
+/// shown as JSON.
+pub(crate) fn show(look: Look, reply: &PolicyReply) -> String {
+    let view = &reply.policy;
     let mut text = format!("{HEADING}policy{HEADING:#} {}\n", view.digest);
     match view.policy.read::<Merged>() {
         Ok(merged) => text.push_str(&layers(look, &merged)),
@@ -51,24 +52,34 @@ pub(crate) fn show(look: Look, view: &PolicyView) -> String {
             text.push('\n');
         }
     }
+    text.push_str(&presets(look, &reply.presets));
     text
+}
+
+fn presets(look: Look, lines: &[PresetLine]) -> String {
+    let rows = lines.iter().map(|line| {
+        let scope = line.scope.map_or_else(|| "any".to_owned(), |scope| word(&scope));
+        vec![cell(&word(&line.from)), cell(&scope), cell(&line.what), cell(&line.does)]
+    });
+    let heading = ["from preset", "scope", "what", "does"];
+    format!("\n{HEADING}review presets{HEADING:#}\n{}", table(look, &heading, rows.collect()))
 }
 
 fn layers(look: Look, merged: &Merged) -> String {
     let mut text = String::new();
     for layer in &merged.layers {
         text.push_str(&format!("\n{HEADING}{}{HEADING:#}\n", safe(&layer.kind)));
-        if let Some(sandbox) = &layer.sandbox {
+        if let Some(sandbox) = &layer.file.sandbox {
             text.push_str(&format!("  sandbox: {}\n", safe(sandbox)));
         }
-        for (name, value) in layer.limits.iter().filter(|(_, value)| !value.is_null()) {
+        for (name, value) in layer.file.limits.iter().filter(|(_, value)| !value.is_null()) {
             text.push_str(&format!("  limit {}: {value}\n", safe(name)));
         }
-        if !layer.protected_paths.is_empty() {
-            let paths: Vec<_> = layer.protected_paths.iter().map(|path| safe(path)).collect();
+        if !layer.file.protected_paths.is_empty() {
+            let paths: Vec<_> = layer.file.protected_paths.iter().map(|path| safe(path)).collect();
             text.push_str(&format!("  protected: {}\n", paths.join(" ")));
         }
-        let rows = layer.rule.iter().map(|rule| {
+        let rows = layer.file.rule.iter().map(|rule| {
             vec![
                 cell(&rule.verdict),
                 cell(&rule.capability),
@@ -77,7 +88,7 @@ fn layers(look: Look, merged: &Merged) -> String {
                 cell(&rule.id),
             ]
         });
-        if !layer.rule.is_empty() {
+        if !layer.file.rule.is_empty() {
             text.push_str(&table(look, &["verdict", "capability", "for", "from", "rule"], rows.collect()));
         }
     }
@@ -95,23 +106,38 @@ fn every(patterns: &[String]) -> String {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use windlass_contract::view::PolicyView;
     use windlass_domain::digest::{Digest, Json};
+    use windlass_domain::run::request::{Preset, Scope};
     use windlass_policy::{Capability, Policy};
+
+    fn shown(policy: Json) -> String {
+        let line = PresetLine {
+            what: "format".to_owned(),
+            scope: Some(Scope::Style),
+            from: Preset::Quick,
+            does: "looks at form".to_owned(),
+        };
+        let reply = PolicyReply { policy: PolicyView { digest: Digest::ZERO, policy }, presets: vec![line] };
+        anstream::adapter::strip_str(&show(Look { width: None, color: false }, &reply)).to_string()
+    }
 
     #[test]
     fn the_standard_policy_is_shown_as_tables() {
         let policy = Policy::merge(Vec::new(), BTreeSet::from([Capability::NetConnect]));
-        let view = PolicyView { digest: Digest::ZERO, policy: Json::of(&policy).unwrap() };
-        let text = anstream::adapter::strip_str(&show(Look { width: None, color: false }, &view)).to_string();
-        for line in ["allow    tool.run", "sandbox: required", "granted by the request: net.connect"] {
+        let text = shown(Json::of(&policy).unwrap());
+        for line in [
+            "allow    tool.run",
+            "sandbox: required",
+            "granted by the request: net.connect",
+            "quick        style",
+        ] {
             assert!(text.contains(line), "{line} is missing in:\n{text}");
         }
     }
 
     #[test]
     fn another_shape_is_shown_as_json() {
-        let view =
-            PolicyView { digest: Digest::ZERO, policy: Json::of(&serde_json::json!({"rules": 3})).unwrap() };
-        assert!(show(Look { width: None, color: false }, &view).contains("\"rules\": 3"));
+        assert!(shown(Json::of(&serde_json::json!({"rules": 3})).unwrap()).contains("\"rules\": 3"));
     }
 }

@@ -23,7 +23,7 @@ use crate::follow::to_the_end;
 use crate::progress::Progress;
 use crate::reach::{Need, Reach};
 use crate::render::run::standing;
-use crate::render::text::safe;
+use crate::render::text::{safe, shell_word};
 use crate::session::Session;
 
 /// Submits a run, and follows it to its end when asked to.
@@ -36,7 +36,12 @@ pub(crate) async fn run(session: &Session, args: RunArgs) -> Result<ExitCode, Fa
     let (item, kind) = (args.id.clone(), args.kind);
     let request = request(session, args)?;
     let submitting = Progress::new(&session.output, "submitting");
-    let control = session.control(need).await?;
+    let control = session.control(need).await.map_err(|fault| match need {
+        Need::Service if fault.code() == ErrorCode::BusUnavailable => {
+            fault.hint(format!("{} --ephemeral", typed()))
+        }
+        _ => fault,
+    })?;
     let accepted = submitting.during(control.submit_run(caller(), request)).await?;
     for warning in &accepted.warnings {
         session.output.note(&format!("warning: {}", safe(warning)));
@@ -82,6 +87,13 @@ fn request(session: &Session, args: RunArgs) -> Result<SubmitRun, Fault> {
         dedupe_key: Some(args.manner.dedupe_key.unwrap_or_else(|| format!("cli:{}", Uuid::now_v7()))),
         url: args.manner.url,
     })
+}
+
+/// The command as it was typed, to be pasted with one more flag.
+fn typed() -> String {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| shell_word(&word.to_string_lossy()).into_owned()).collect();
+    format!("windlass {}", words.join(" "))
 }
 
 /// Says that the run was accepted. It is on disk by now, so failing to look at it changes nothing about that.

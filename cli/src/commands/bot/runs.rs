@@ -26,6 +26,7 @@ pub(crate) async fn run(session: &Session, args: RunsArgs) -> Result<ExitCode, F
         after: args.after,
         limit: args.limit,
     };
+    let again = typed(&request, args.all);
     let page = session.control(Need::Read).await?.list_runs(request).await?;
     let output = &session.output;
     let mut next = Vec::new();
@@ -33,10 +34,7 @@ pub(crate) async fn run(session: &Session, args: RunsArgs) -> Result<ExitCode, F
         next.push(format!("windlass bot show --run {}", run.run_id));
     }
     if let Some(token) = &page.next {
-        next.push(format!(
-            "windlass bot runs --after {}        the same flags, the next page",
-            shell_word(token)
-        ));
+        next.push(format!("{again} --after {}", shell_word(token)));
     }
     if output.json() {
         output.document(&Document::of(page))?;
@@ -47,4 +45,15 @@ pub(crate) async fn run(session: &Session, args: RunsArgs) -> Result<ExitCode, F
     }
     output.next(&next)?;
     Ok(ExitCode::Success)
+}
+
+/// The command that asks for the same page, without where it begins.
+fn typed(request: &ListRuns, all: bool) -> String {
+    let mut words = vec!["windlass bot runs".to_owned()];
+    words.extend(all.then(|| "--all".to_owned()));
+    words.extend(request.id.iter().map(|id| format!("--id {id}")));
+    words.extend(request.kind.iter().map(|kind| format!("--kind {}", kind.word())));
+    words.extend(request.statuses.iter().map(|status| format!("--status {}", status.word())));
+    words.push(format!("--limit {}", request.limit));
+    words.join(" ")
 }

@@ -1,8 +1,9 @@
 //! `windlass policy show`
 
-use windlass_contract::document::Document;
+use windlass_contract::document::{Document, PolicyReply, PresetLine};
 use windlass_contract::request::ShowPolicy;
 use windlass_contract::{ErrorCode, ExitCode};
+use windlass_engine::review::preset::preset_table;
 
 use crate::args::policy::ShowArgs;
 use crate::failure::Failure;
@@ -11,7 +12,7 @@ use crate::reach::Need;
 use crate::render::{policy, table::Look};
 use crate::session::Session;
 
-/// Shows the merged policy.
+/// Shows the merged policy, and what each preset does.
 ///
 /// # Errors
 /// Those of `Control::show_policy`.
@@ -22,11 +23,18 @@ pub(crate) async fn run(session: &Session, args: ShowArgs) -> Result<ExitCode, F
         ErrorCode::UnknownWorkspace => fault.hint("windlass policy show --user"),
         _ => fault,
     })?;
+    let presets = preset_table().into_iter().map(|row| PresetLine {
+        what: row.what,
+        scope: row.scope,
+        from: row.from,
+        does: row.does,
+    });
+    let reply = PolicyReply { policy: view, presets: presets.collect() };
     let output = &session.output;
     if output.json() {
-        output.document(&Document::of(view))?;
+        output.document(&Document::of(reply))?;
     } else {
-        output.text(&policy::show(Look::of(output), &view))?;
+        output.text(&policy::show(Look::of(output), &reply))?;
     }
     output.next(&["windlass policy init".to_owned()])?;
     Ok(ExitCode::Success)
