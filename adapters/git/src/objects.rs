@@ -6,8 +6,6 @@
 //! in one pack; an operation that fails or conflicts leaves nothing behind.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Oid};
@@ -17,9 +15,6 @@ use crate::program::{GitError, Place};
 
 /// Above the backends on disk, so that new objects are found first.
 const IN_MEMORY: i32 = 1_000;
-
-/// How far a chain of borrowed object folders is followed; git's own limit.
-const MAX_ALTERNATES_DEPTH: usize = 5;
 
 /// The objects of a repository, and those that one operation made.
 pub(crate) struct Objects {
@@ -55,14 +50,11 @@ pub enum ObjectsError {
         #[source]
         source: git2::Error,
     },
-    /// A folder of objects could not be read.
-    #[error("the object folder `{path}` cannot be read", path = path.display())]
+    /// A path that the library does not take.
+    #[error("the path `{path}` is not UTF-8; move the repository", path = path.display())]
     Folder {
-        /// The folder.
+        /// The folder of objects.
         path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
     },
 }
 
@@ -73,17 +65,11 @@ pub(crate) fn could_not(act: &'static str) -> impl Fn(git2::Error) -> ObjectsErr
 
 impl Objects {
     pub(crate) fn open(folder: &Path) -> Result<Self, ObjectsError> {
-        let mut folders = Vec::new();
-        with_alternates(folder, 0, &mut folders)?;
+        let path = folder.to_str().ok_or_else(|| ObjectsError::Folder { path: folder.to_owned() })?;
         let database = || -> Result<git2::Odb<'static>, ObjectsError> {
             let database = git2::Odb::new().map_err(could_not("be opened"))?;
-            for folder in &folders {
-                let path = folder.to_str().ok_or_else(|| ObjectsError::Folder {
-                    path: folder.clone(),
-                    source: std::io::Error::other("its path is not UTF-8"),
-                })?;
-                database.add_disk_alternate(path).map_err(could_not("be opened"))?;
-            }
+            // Added as a lender, it is only read, and whatever it borrows from is found as well.
+            database.add_disk_alternate(path).map_err(could_not("be opened"))?;
             Ok(database)
         };
         let all = git2::Repository::from_odb(database()?).map_err(could_not("be opened"))?;
@@ -190,27 +176,4 @@ fn missing(id: &ObjectId, source: git2::Error) -> ObjectsError {
     } else {
         ObjectsError::Library { act: "read an object", source }
     }
-}
-
-/// A folder of objects and those that it borrows from (`info/alternates`, see gitrepository-layout(5)).
-fn with_alternates(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), ObjectsError> {
-    if depth > MAX_ALTERNATES_DEPTH || found.iter().any(|known| known == folder) {
-        return Ok(());
-    }
-    found.push(folder.to_owned());
-    let path = folder.join("info/alternates");
-    let listed = match std::fs::read(&path) {
-        Ok(listed) => listed,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(ObjectsError::Folder { path, source }),
-    };
-    for line in listed.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#') {
-        let line = crate::patch::unquote(line).map_or_else(|| line.to_vec(), |(text, _)| text);
-        let borrowed = folder.join(OsStr::from_bytes(&line));
-        // A lender that is gone is git's to complain about; what it lent will be missing by name.
-        if let Ok(borrowed) = borrowed.canonicalize() {
-            with_alternates(&borrowed, depth + 1, found)?;
-        }
-    }
-    Ok(())
 }

@@ -275,3 +275,27 @@ fn index_entry(path: Vec<u8>, mode: u32, id: Oid) -> IndexEntry {
         path,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::RawLine;
+    use super::*;
+
+    fn hunk(old_start: u32, old_lines: u32, lines: &[(LineSide, &str)]) -> RawHunk {
+        let lines =
+            lines.iter().map(|&(side, text)| RawLine { side, text: text.into(), ended: true }).collect();
+        RawHunk { old_start, old_lines, new_start: 0, new_lines: 0, lines }
+    }
+
+    #[test]
+    fn hunks_apply_exactly_where_they_say_or_not_at_all() {
+        use LineSide::{Added, Context, Removed};
+        let replace = hunk(2, 2, &[(Removed, "b"), (Added, "B"), (Context, "c")]);
+        let insert = hunk(3, 0, &[(Added, "x")]);
+        assert_eq!(apply(b"a\nb\nc\n", &[&replace, &insert]).unwrap(), b"a\nB\nc\nx\n");
+        assert_eq!(apply(b"a\nb\nC\n", &[&replace]), None, "other context");
+        assert_eq!(apply(b"b\nc\n", &[&replace]), None, "another place");
+        assert_eq!(apply(b"a\nb\nc", &[&replace]), None, "no line feed at the end");
+        assert_eq!(apply(b"a\nb\nc\n", &[&insert, &replace]), None, "out of order");
+    }
+}

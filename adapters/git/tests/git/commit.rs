@@ -1,10 +1,10 @@
 //! Committing all that a bot changed, whatever an agent did to the folder.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use windlass_git::{CommitError, WorktreeError};
 
-use crate::support::{AT, Scene, branch, git, id, write};
+use crate::support::{AT, Scene, branch, git, write};
 
 #[test]
 fn everything_that_changed_is_committed() {
@@ -66,12 +66,14 @@ fn what_an_agent_does_to_the_link_leads_git_nowhere() {
     // A repository of the agent's, with programs in its configuration, put in the place of the worktree's own.
     let evil = scene.folder().join("evil");
     git(&scene.folder(), &["clone", "-q", "user", "evil"]);
+    git(&evil, &["commit", "-q", "--allow-empty", "-m", "not the worktree's"]);
     for key in ["core.fsmonitor", "core.pager", "filter.x.clean", "diff.external", "core.sshCommand"] {
         git(&evil, &["config", key, &format!("touch {}", witness.display())]);
     }
     write(&worktree.path().join(".gitattributes"), "* filter=x\n");
     write(&worktree.path().join(".git"), format!("gitdir: {}\n", evil.join(".git").display()));
     write(&worktree.path().join("new"), "x");
+    assert_eq!(worktree.head().unwrap(), scene.id("HEAD"));
     let commit = worktree.commit_all(&scene.permit(), "x", AT).unwrap().unwrap();
     assert_eq!(scene.id(&worktree.branch().unwrap().to_string()), commit);
     assert!(!witness.exists());
@@ -82,7 +84,7 @@ fn what_an_agent_does_to_the_link_leads_git_nowhere() {
     write(&worktree.path().join("new"), "y");
     worktree.commit_all(&scene.permit(), "y", AT).unwrap().unwrap();
     assert!(!witness.exists());
-    assert_eq!(id(&evil, "HEAD"), scene.id("HEAD"));
+    assert_eq!(git(&evil, &["log", "--format=%s", "-1"]), "not the worktree's\n");
 
     std::fs::remove_file(worktree.path().join(".git")).unwrap();
     std::fs::create_dir(worktree.path().join(".git")).unwrap();
@@ -145,7 +147,8 @@ fn work_waits_for_a_git_that_outlived_its_service() {
     let worktree = scene.worktree();
     let lock = std::fs::File::options().append(true).open(scene.folder().join("state/T-1/.1.lock")).unwrap();
     lock.lock().unwrap();
-    // The orphan changes a file and ends; it holds the lock through its standard input.
+    let inode = format!(":{} ", lock.metadata().unwrap().ino());
+    // The orphan changes a file once it is let, and ends; it holds the lock through its standard output.
     let mut orphan = std::process::Command::new("sh")
         .args(["-c", "read line; echo orphan >new"])
         .current_dir(worktree.path())
@@ -153,8 +156,15 @@ fn work_waits_for_a_git_that_outlived_its_service() {
         .stdout(lock)
         .spawn()
         .unwrap();
+    let waits = || {
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().any(|line| line.contains("-> FLOCK") && line.contains(&inode))
+    };
     let commit = std::thread::scope(|scope| {
         let worker = scope.spawn(|| worktree.commit_all(&scene.permit(), "x", AT).unwrap());
+        while !waits() && !worker.is_finished() {
+            std::thread::yield_now();
+        }
         drop(orphan.stdin.take());
         worker.join().unwrap()
     });

@@ -131,6 +131,9 @@ fn git_takes_a_patch_of_every_kind_of_change() {
     let (scene, base, head) = every_kind_of_change();
     let patch = scene.open().diff(Some(&base), &head).unwrap();
     assert_git_takes(&scene, &base, &head, &patch);
+    // Other readers of patches take a space for the end of a name.
+    let tabbed = b"\n--- a/ends without\t\n+++ b/ends without\t\n";
+    assert!(patch.bytes.windows(tabbed.len()).any(|window| window == tabbed));
     let back = scene.open().diff(Some(&head), &base).unwrap();
     assert_git_takes(&scene, &head, &base, &back);
 }

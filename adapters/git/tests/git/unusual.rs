@@ -83,8 +83,10 @@ fn a_submodules_folder_is_never_entered() {
     let sub = worktree.path().join("sub");
     let witness = scene.folder().join("witness");
     git(&scene.folder(), &["clone", "-q", "library", sub.to_str().unwrap()]);
-    git(&sub, &["config", "core.fsmonitor", &format!("touch {}", witness.display())]);
-    write(&sub.join("b.txt"), "changed\n");
+    // As large as before, so that git has to run the filter to know whether it changed.
+    git(&sub, &["config", "filter.evil.clean", &format!("touch {}; cat", witness.display())]);
+    write(&sub.join(".git/info/attributes"), "* filter=evil\n");
+    write(&sub.join("b.txt"), "one\nTWO\nthree\n");
     assert!(worktree.commit_all(&scene.permit(), "x", AT).is_err());
     let quarantine = scene.folder().join("quarantine");
     assert!(scene.open().remove_worktree(&scene.permit(), worktree.path(), &[], &quarantine).is_err());

@@ -251,6 +251,7 @@ fn places_where_no_worktree_may_be_are_refused() {
     let mut spec = scene.spec(1, &base);
     spec.path = "relative".into();
     assert!(Worktree::create(&scene.permit(), &scene.open(), &spec).is_err());
+    assert!(!scene.user().join("new").exists(), "not even a folder was made");
     assert_eq!(scene.fingerprint(), before);
     assert_eq!(git(&scene.user(), &["for-each-ref", "refs/heads/bot"]), "");
 }
