@@ -131,6 +131,32 @@ pub(crate) fn workspace_layer(
         .map(|text| text.map(|text| WorkspaceLayer { origin, text }))
 }
 
+/// Removes the scratch folders of runs that have ended: a crash came between their end and the tidying up.
+pub(crate) async fn sweep(shared: &Shared) {
+    let active = shared.store.read(windlass_capsule::Reader::active_runs).await;
+    let Ok(active) = active else { return };
+    let keep: BTreeSet<String> = active.iter().map(|run| run.run_id.to_string()).collect();
+    let root = shared.folders.scratch_root();
+    let swept = blocking(move || {
+        let entries = match std::fs::read_dir(&root) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // Only what is named like a run is ours.
+            if name.parse::<windlass_domain::id::RunId>().is_ok() && !keep.contains(&name) {
+                std::fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok::<(), std::io::Error>(())
+    });
+    if let Err(error) = swept.await {
+        tracing::warn!(%error, "scratch folders of ended runs stay behind");
+    }
+}
+
 /// Removes what an ended run leaves outside the record. Worktrees with its branch stay until somebody cleans up.
 pub(crate) async fn tidy(attempt: &Attempt) {
     let scratch = attempt.shared.folders.scratch(attempt.run.run_id);

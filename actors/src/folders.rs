@@ -38,10 +38,16 @@ impl Folders {
         self.state.join("holds")
     }
 
-    /// Private folders of runs that go on: HOME, temporary files, build folders.
+    /// The folder of all scratch folders.
+    #[must_use]
+    pub fn scratch_root(&self) -> PathBuf {
+        self.state.join("scratch")
+    }
+
+    /// The private folder of a run that goes on: HOME, temporary files, build folders.
     #[must_use]
     pub fn scratch(&self, run_id: RunId) -> PathBuf {
-        self.state.join("scratch").join(run_id.to_string())
+        self.scratch_root().join(run_id.to_string())
     }
 
     /// The worktrees of a run.

@@ -1,1 +1,17 @@
-//! windlass-tests
+//! The harness of the end-to-end stories: a home of its own, a private session bus, real repositories, the real binary.
+//!
+//! It is not a place for tests, and it imitates nothing of Windlass: what runs is what users run. **Invariant:** nothing of the
+//! user who runs the tests is read or touched: no session bus, no configuration, no capsule.
+#![expect(clippy::expect_used, clippy::panic, reason = "a harness that cannot do its part ends the test")]
+
+mod bus;
+mod gate;
+mod home;
+mod process;
+mod repository;
+
+pub use bus::PrivateBus;
+pub use gate::Gate;
+pub use home::{Home, Output, binary, has_program};
+pub use process::wait_until_gone;
+pub use repository::{Fingerprint, Repository};

@@ -49,6 +49,7 @@ impl Actor for Root {
     ) -> Result<RootState, ActorProcessingErr> {
         let writer = arguments.shared.store.writer().clone();
         let (writer, _) = Actor::spawn_linked(None, CapsuleWriter, writer, myself.get_cell()).await?;
+        crate::attempt::sweep(&arguments.shared).await;
         let trio = grow(&myself.get_cell(), &arguments.shared, arguments.recover).await?;
         Ok(RootState { arguments, writer: writer.get_cell(), trio })
     }

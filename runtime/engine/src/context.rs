@@ -23,6 +23,7 @@ use windlass_domain::run::step::{
 use windlass_domain::run::{BlockedReason, Phase, Refusal, Run};
 use windlass_policy::{Capability, Judgement, Permit, RunTool};
 
+use crate::failpoint;
 use crate::journal::{Journal, RecordedStep};
 use crate::ports::{AttemptError, ChildFinish, Held, Payload, Ports, RecordError};
 use crate::stop::Stop;
@@ -142,6 +143,7 @@ impl RunContext {
             Some(_) | None => {}
         }
         self.begin(StepIntent { key: key.clone(), input_digest, on_interrupt }).await?;
+        failpoint::pass(self.run_id, failpoint::INTENDED);
         let began_ms = self.ports.record.boot_clock_ms();
         let value = effect().await?;
         let duration_ms = self.ports.record.boot_clock_ms().saturating_sub(began_ms);
@@ -391,8 +393,10 @@ impl RunContext {
             let stored = StepResult::Stored { digest: value.digest(), bytes: bytes.len() as u64 };
             (stored, vec![Payload { class: T::CLASS, bytes }])
         };
+        failpoint::pass(self.run_id, failpoint::EFFECTED);
         let finish = Act::FinishStep { key, result: result.clone(), duration_ms };
         self.commit(vec![finish], payloads).await?;
+        failpoint::pass(self.run_id, failpoint::RECORDED);
         self.decode(result).await
     }
 

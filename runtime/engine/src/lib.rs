@@ -7,6 +7,7 @@
 
 pub mod context;
 pub mod drive;
+pub mod failpoint;
 pub mod journal;
 pub mod ports;
 pub mod review;

@@ -141,7 +141,9 @@ fn gather(
             if let Reading::Complete { dropped: more @ 1.., .. } = reading {
                 dropped.insert(check.name.clone(), *more);
             }
-            let before = base_reading.as_ref().filter(|reading| matches!(reading, Reading::Complete { .. }));
+            // A list that was cut is no list to compare with: what was cut from it would look new.
+            let whole = |reading: &&Reading| matches!(reading, Reading::Complete { dropped: 0, .. });
+            let before = base_reading.as_ref().filter(whole);
             let told = compare::tell_origins(
                 reading.findings().to_vec(),
                 before.map(Reading::findings),

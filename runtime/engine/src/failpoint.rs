@@ -1,0 +1,59 @@
+//! Named places where a test can make an attempt fail. Compiled in only with the feature `failpoints`; without it a place is
+//! nothing at all.
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use windlass_domain::id::RunId;
+
+    type Armed = BTreeMap<(RunId, &'static str), u32>;
+
+    static ARMED: Mutex<Armed> = Mutex::new(BTreeMap::new());
+
+    fn armed() -> MutexGuard<'static, Armed> {
+        // A panic is what these places are for; the map itself is whole after each.
+        ARMED.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the next `times` passes of this run through this place panic.
+    pub fn arm(run_id: RunId, place: &'static str, times: u32) {
+        armed().insert((run_id, place), times);
+    }
+
+    /// How many panics are still to come.
+    #[must_use]
+    pub fn left(run_id: RunId, place: &'static str) -> u32 {
+        armed().get(&(run_id, place)).copied().unwrap_or(0)
+    }
+
+    #[expect(clippy::panic, reason = "that is what a fail point is for")]
+    pub(crate) fn pass(run_id: RunId, place: &'static str) {
+        let fails = match armed().get_mut(&(run_id, place)) {
+            Some(times) if *times > 0 => {
+                *times -= 1;
+                true
+            }
+            _ => false,
+        };
+        assert!(!fails, "fail point `{place}` of run {run_id}");
+    }
+}
+
+#[cfg(feature = "failpoints")]
+pub(crate) use armed::pass;
+#[cfg(feature = "failpoints")]
+pub use armed::{arm, left};
+
+#[cfg(not(feature = "failpoints"))]
+pub(crate) const fn pass(_run_id: windlass_domain::id::RunId, _place: &'static str) {}
+
+/// Every place that can be armed.
+pub const PLACES: [&str; 3] = [INTENDED, EFFECTED, RECORDED];
+/// Behind the commit of a step's intent, before its effect.
+pub const INTENDED: &str = "step.intended";
+/// Behind a step's effect, before the commit of its result.
+pub const EFFECTED: &str = "step.effected";
+/// Behind the commit of a step's result.
+pub const RECORDED: &str = "step.recorded";

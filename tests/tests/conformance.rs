@@ -1,0 +1,284 @@
+//! One operation means the same whichever way it is reached: every operation and every refusal that a caller can provoke, told
+//! as a transcript, must read the same in process and over the bus, and as it is kept here.
+#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt as _;
+use regex::Regex;
+use serde::Serialize;
+use windlass_actors::Recover;
+use windlass_contract::control::Control;
+use windlass_contract::error::Fault;
+use windlass_contract::request::{
+    AddItem, AnswerContext, Caller, CancelRun, EditItem, GetArtifact, HoldItem, Init, ItemRef, ListItems, ListRuns,
+    MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+};
+use windlass_domain::capture::CaptureMode;
+use windlass_domain::id::{ItemId, RunId, Seq};
+use windlass_domain::item::{ItemChanges, ItemType, StateName};
+use windlass_domain::maieutic::MaieuticContext;
+use windlass_domain::run::request::{Door, RunKind, WriteMode};
+use windlass_domain::time::Timestamp;
+use windlass_tests::{Gate, Home, PrivateBus, Repository};
+
+/// What was asked and what came of it, with ids, times, digests and paths replaced by names that repeat.
+struct Transcript {
+    lines: Vec<String>,
+    names: BTreeMap<String, String>,
+    varying: Regex,
+    folder: String,
+    name: String,
+    home: String,
+}
+
+impl Transcript {
+    fn new(repository: &Repository, home: &Home) -> Self {
+        let varying = [
+            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            r"\b[0-9a-f]{64}\b",
+            r"\b[0-9a-f]{40}\b",
+            r"\d{4}-\d\d-\d\dT[0-9:.]+Z",
+        ];
+        Self {
+            lines: Vec::new(),
+            names: BTreeMap::new(),
+            varying: Regex::new(&varying.join("|")).unwrap(),
+            folder: repository.text(),
+            name: repository.path().file_name().unwrap().to_str().unwrap().to_owned(),
+            home: home.path().to_str().unwrap().to_owned(),
+        }
+    }
+
+    fn tell<T: Serialize>(&mut self, what: &str, result: Result<T, Fault>) -> Option<T> {
+        let text = match &result {
+            Ok(value) => serde_json::to_string(value).unwrap(),
+            Err(fault) => format!("refused: {}", serde_json::to_string(&fault.clone().errors()).unwrap()),
+        };
+        let text = text.replace(&self.folder, "FOLDER").replace(&self.name, "NAME").replace(&self.home, "HOME");
+        let varying = self.varying.clone();
+        let named = varying.replace_all(&text, |found: &regex::Captures<'_>| {
+            let kind = match found[0].len() {
+                36 => "id",
+                64 => "digest",
+                40 => "commit",
+                _ => return "TIME".to_owned(),
+            };
+            let next = format!("{kind}{}", self.names.len());
+            self.names.entry(found[0].to_owned()).or_insert(next).clone()
+        });
+        self.lines.push(format!("{what}\n    {named}"));
+        result.ok()
+    }
+}
+
+fn caller() -> Caller {
+    Caller { name: "somebody".to_owned(), door: Door::Dbus }
+}
+
+fn id(text: &str) -> ItemId {
+    ItemId::new(text).unwrap()
+}
+
+fn context(goal: &str) -> MaieuticContext {
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    MaieuticContext::from_flags(goal.to_owned(), vec!["it is so".to_owned()], "somebody".to_owned(), now)
+}
+
+fn submission(folder: &str, item: &str) -> SubmitRun {
+    SubmitRun {
+        folder: folder.to_owned(),
+        id: id(item),
+        kind: RunKind::Review,
+        base: None,
+        head: None,
+        capture_mode: CaptureMode::PromptsOnly,
+        write_mode: WriteMode::None,
+        preset: windlass_domain::run::request::Preset::Standard,
+        scopes: Vec::new(),
+        agent_profile: None,
+        allow: Vec::new(),
+        budget: windlass_domain::run::request::Budget::default(),
+        headless: true,
+        hold: false,
+        context: Some(context("look")),
+        dedupe_key: None,
+        url: None,
+    }
+}
+
+fn add(folder: &str, item_type: ItemType, item: &str, parent: Option<&str>) -> AddItem {
+    AddItem {
+        folder: folder.to_owned(),
+        item_type,
+        id: id(item),
+        title: format!("About {item}"),
+        description: String::new(),
+        parent_id: parent.map(id),
+    }
+}
+
+async fn items(told: &mut Transcript, control: &dyn Control, folder: &str, elsewhere: &str) {
+    let init = |folder: &str| Init { folder: folder.to_owned() };
+    told.tell("init nowhere", control.init(caller(), init(elsewhere)).await);
+    told.tell("init relative", control.init(caller(), init("a/b")).await);
+    told.tell("list before init", control.list_items(ListItems { folder: folder.to_owned(), ..ListItems::default() }).await);
+    told.tell("init", control.init(caller(), init(folder)).await);
+    told.tell("init again", control.init(caller(), init(folder)).await);
+    for (item_type, item, parent) in [
+        (ItemType::Project, "P-1", None),
+        (ItemType::Feature, "F-1", Some("P-1")),
+        (ItemType::Task, "T-1", None),
+        (ItemType::Task, "T-1", None),
+        (ItemType::Project, "P-2", Some("T-1")),
+        (ItemType::Task, "T-9", Some("NONE")),
+    ] {
+        told.tell(&format!("add {item}"), control.add_item(caller(), add(folder, item_type, item, parent)).await);
+    }
+    let untitled = AddItem { title: " ".to_owned(), ..add(folder, ItemType::Task, "T-8", None) };
+    told.tell("add without a title", control.add_item(caller(), untitled).await);
+    let item = |item: &str| ItemRef { folder: folder.to_owned(), id: id(item) };
+    told.tell("show", control.show_item(item("F-1")).await);
+    told.tell("show unknown", control.show_item(item("NONE")).await);
+    let edit = |item: &str, changes| EditItem { folder: folder.to_owned(), id: id(item), changes };
+    let title = ItemChanges { title: Some("Better".to_owned()), ..ItemChanges::default() };
+    told.tell("edit", control.edit_item(caller(), edit("T-1", title)).await);
+    let wrong = ItemChanges { priority: Some(windlass_domain::item::Priority::P0), ..ItemChanges::default() };
+    told.tell("edit a field that a task lacks", control.edit_item(caller(), edit("T-1", wrong)).await);
+    let move_to = |item: &str, to| MoveItem { folder: folder.to_owned(), id: id(item), to };
+    told.tell("move a task", control.move_item(caller(), move_to("T-1", StateName::Completed)).await);
+    told.tell("move it back", control.move_item(caller(), move_to("T-1", StateName::Open)).await);
+    told.tell("move illegally", control.move_item(caller(), move_to("F-1", StateName::Completed)).await);
+    told.tell("plan an empty form", control.move_item(caller(), move_to("F-1", StateName::Planned)).await);
+    let hold = |kind| HoldItem { folder: folder.to_owned(), id: id("F-1"), kind };
+    told.tell("hold for review too early", control.hold_item(caller(), hold(RunKind::Review)).await);
+    told.tell("hold for research", control.hold_item(caller(), hold(RunKind::Research)).await);
+    let filter = ListItems { folder: folder.to_owned(), state: Some(StateName::NeedsResearch), ..ListItems::default() };
+    told.tell("list holds", control.list_items(filter).await);
+}
+
+async fn refused_submissions(told: &mut Transcript, control: &dyn Control, folder: &str) {
+    let base = || submission(folder, "T-1");
+    let cases = [
+        ("unknown item", SubmitRun { id: id("NONE"), ..base() }),
+        ("no context", SubmitRun { context: None, ..base() }),
+        ("empty goal", SubmitRun { context: Some(context("")), ..base() }),
+        ("capture none", SubmitRun { capture_mode: CaptureMode::None, ..base() }),
+        ("research that writes", SubmitRun { kind: RunKind::Research, write_mode: WriteMode::Worktree, ..base() }),
+        ("a project", SubmitRun { id: id("P-1"), ..base() }),
+        ("a feature held for research", SubmitRun { id: id("F-1"), ..base() }),
+        ("an unknown base", SubmitRun { base: Some("nowhere".to_owned()), ..base() }),
+        ("an unknown head", SubmitRun { head: Some("nowhere".to_owned()), ..base() }),
+        ("an unknown capability", SubmitRun { allow: vec!["everything".to_owned()], ..base() }),
+        ("a folder without a repository", SubmitRun { folder: "/".to_owned(), ..base() }),
+    ];
+    for (what, request) in cases {
+        told.tell(&format!("submit: {what}"), control.submit_run(caller(), request).await);
+    }
+}
+
+/// A run that waits at the gate, is met twice, cancelled, and read.
+async fn one_run(told: &mut Transcript, control: &dyn Control, folder: &str, gate: &Gate) {
+    let answer = AnswerContext { folder: folder.to_owned(), id: id("T-1"), context: context("kept") };
+    told.tell("answer", control.answer_context(caller(), answer).await);
+    let keyed = SubmitRun { dedupe_key: Some("key".to_owned()), context: None, ..submission(folder, "T-1") };
+    let accepted = told.tell("submit", control.submit_run(caller(), keyed.clone()).await);
+    let accepted = accepted.unwrap_or_else(|| panic!("{:?}", told.lines.last()));
+    let run_id = accepted.run_id;
+    let held = gate.meet();
+    told.tell("submit the same", control.submit_run(caller(), keyed.clone()).await);
+    let other = SubmitRun { headless: false, ..keyed };
+    told.tell("submit another under the key", control.submit_run(caller(), other).await);
+    told.tell("submit while active", control.submit_run(caller(), submission(folder, "T-1")).await);
+    let cancel = CancelRun { run_id, reason: Some("enough".to_owned()) };
+    let view = control.cancel_run(caller(), cancel.clone()).await.unwrap();
+    assert!(view.cancelling || view.ended.is_some());
+    let watched = control.watch_run(WatchRun { run_id, from: Seq(1) }).await.unwrap();
+    let events: Vec<_> = watched.try_collect().await.unwrap();
+    drop(held);
+    let kinds: Vec<&str> = events.iter().map(|event| event.data.type_name()).collect();
+    assert_eq!(kinds.last(), Some(&"run.ended"));
+    told.tell("watch", Ok(kinds));
+    let tail = control.watch_run(WatchRun { run_id, from: events.last().unwrap().seq.next() }).await.unwrap();
+    told.tell("watch behind the end", tail.try_collect::<Vec<_>>().await);
+    told.tell("cancel what has ended", control.cancel_run(caller(), cancel).await);
+    let read = ReadEvents { run_id, from: Seq(1), limit: 2 };
+    told.tell("read two events", control.read_events(read).await);
+    let shown = told.tell("show the run", control.show_run(RunRef { run_id }).await.map(plain)).unwrap();
+    let uri = shown.artifacts.iter().find(|artifact| artifact.artifact.path.as_str() == "checkpoints.json");
+    let bytes = control.get_artifact(GetArtifact { uri: uri.unwrap().uri.to_string() }).await.unwrap();
+    told.tell("get an artifact", Ok(String::from_utf8(bytes.bytes).unwrap()));
+}
+
+/// The view without what differs between two equal runs: durations are in the log, and change its digest.
+fn plain(mut view: windlass_contract::view::RunView) -> windlass_contract::view::RunView {
+    for artifact in &mut view.artifacts {
+        artifact.artifact.bytes = 0;
+    }
+    view
+}
+
+async fn reading(told: &mut Transcript, control: &dyn Control, folder: &str) {
+    let nobody = RunId::from_bytes([7; 16]);
+    told.tell("show an unknown run", control.show_run(RunRef { run_id: nobody }).await);
+    told.tell("cancel an unknown run", control.cancel_run(caller(), CancelRun { run_id: nobody, reason: None }).await);
+    let watch = control.watch_run(WatchRun { run_id: nobody, from: Seq(1) }).await;
+    told.tell("watch an unknown run", watch.map(|_| "a stream"));
+    let read = ReadEvents { run_id: nobody, from: Seq(1), limit: 0 };
+    told.tell("read an unknown run", control.read_events(read).await);
+    told.tell("get nonsense", control.get_artifact(GetArtifact { uri: "mv2://x".to_owned() }).await.map(|_| ()));
+    let uri = format!("mv2://{nobody}/T-1/{nobody}/artifact/a.json");
+    told.tell("get an unknown artifact", control.get_artifact(GetArtifact { uri }).await.map(|_| ()));
+    let runs = ListRuns { folder: Some(folder.to_owned()), id: Some(id("T-1")), ..ListRuns::default() };
+    told.tell("list runs", control.list_runs(runs).await);
+    let bad = ListRuns { after: Some("x".to_owned()), ..ListRuns::default() };
+    told.tell("list from nowhere", control.list_runs(bad).await);
+    let adrift = ListRuns { id: Some(id("T-1")), ..ListRuns::default() };
+    told.tell("list an item of nowhere", control.list_runs(adrift).await);
+    let verified = control.verify_capsule(VerifyCapsule::default()).await.unwrap();
+    assert!(verified.sound, "{verified:?}");
+    let head = VerifyCapsule { head: Some(verified.capsule_head.to_string()) };
+    told.tell("verify with its own head", control.verify_capsule(head).await.map(|found| found.sound));
+    let foreign = VerifyCapsule { head: Some("00".repeat(32)) };
+    told.tell("verify with a foreign head", control.verify_capsule(foreign).await.map(|found| found.sound));
+    told.tell("verify with nonsense", control.verify_capsule(VerifyCapsule { head: Some("x".to_owned()) }).await);
+    told.tell("show policy", control.show_policy(ShowPolicy { folder: Some(folder.to_owned()) }).await);
+    let status = control.service_status().await;
+    told.tell("status", status.map(|status| (status.running, status.queued)));
+}
+
+async fn walk(control: &dyn Control, repository: &Repository, home: &Home, gate: &Gate) -> String {
+    let mut told = Transcript::new(repository, home);
+    let folder = repository.text();
+    let elsewhere = home.path().to_str().unwrap().to_owned();
+    items(&mut told, control, &folder, &elsewhere).await;
+    refused_submissions(&mut told, control, &folder).await;
+    one_run(&mut told, control, &folder, gate).await;
+    reading(&mut told, control, &folder).await;
+    told.lines.join("\n")
+}
+
+fn subject(home: &Home) -> (Repository, Gate) {
+    let gate = Gate::new(home);
+    let repository = Repository::with(&[("README.md", "# It\n"), (".windlass/checks.toml", &gate.checks())]);
+    (repository, gate)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_process() {
+    let home = Home::new();
+    let (repository, gate) = subject(&home);
+    let runtime = home.runtime(Recover::All).await;
+    let told = walk(&runtime.control(), &repository, &home, &gate).await;
+    runtime.stop().await;
+    insta::assert_snapshot!("transcript", told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_the_bus() {
+    let home = Home::new();
+    let (repository, gate) = subject(&home);
+    let bus = PrivateBus::start(&home);
+    let told = walk(&bus.control().await, &repository, &home, &gate).await;
+    insta::assert_snapshot!("transcript", told);
+}
