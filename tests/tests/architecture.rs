@@ -89,9 +89,7 @@ fn workspace() -> Metadata {
 
 fn package<'a>(workspace: &'a Metadata, name: &str) -> &'a Package {
     let named = workspace.packages.iter().find(|package| package.name == name);
-    named.unwrap_or_else(|| {
-        panic!("{name} stands in a table of the architecture test but not in the workspace")
-    })
+    named.expect("a test checks that the table holds the crates of the workspace and no others")
 }
 
 fn folder(package: &Package) -> PathBuf {
@@ -103,7 +101,7 @@ fn manifest(package: &Package) -> String {
 }
 
 /// What a crate depends on outside its tests.
-fn used<'a>(package: &'a Package) -> impl Iterator<Item = &'a str> {
+fn used(package: &Package) -> impl Iterator<Item = &str> {
     let counts = |kind| matches!(kind, DependencyKind::Normal | DependencyKind::Build);
     package
         .dependencies
