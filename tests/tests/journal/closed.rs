@@ -1,0 +1,115 @@
+//! Ports of which only the record is open: these engines reach for nothing else.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use windlass_domain::child::ChildSpec;
+use windlass_domain::diff::{ObjectId, Patch, Rebase};
+use windlass_domain::digest::Digest;
+use windlass_domain::id::HoldId;
+use windlass_domain::run::step::StepKey;
+use windlass_engine::ports::{
+    CheckCache, Children, ChildrenError, Held, Ports, Record, Repository, RepositoryError, Surroundings, WorktreeRole,
+};
+use windlass_policy::{Permit, RunTool, WriteWorktree};
+
+struct Closed;
+
+/// The ports of an engine that has a record only.
+pub(crate) fn ports(record: Arc<dyn Record>) -> Ports {
+    Ports { record, repository: Arc::new(Closed), children: Arc::new(Closed), cache: Arc::new(Closed) }
+}
+
+fn closed<T>() -> Result<T, RepositoryError> {
+    Err(RepositoryError { message: "this engine has no repository".to_owned() })
+}
+
+#[async_trait]
+impl Repository for Closed {
+    async fn resolve(&self, _: &str) -> Result<Option<ObjectId>, RepositoryError> {
+        closed()
+    }
+    async fn tree_of(&self, _: &ObjectId) -> Result<ObjectId, RepositoryError> {
+        closed()
+    }
+    async fn patch(&self, _: Option<&ObjectId>, _: &ObjectId) -> Result<Patch, RepositoryError> {
+        closed()
+    }
+    async fn files(&self, _: &ObjectId) -> Result<Vec<String>, RepositoryError> {
+        closed()
+    }
+    async fn read(&self, _: &ObjectId, _: &str, _: u64) -> Result<Option<Vec<u8>>, RepositoryError> {
+        closed()
+    }
+    async fn make_worktree(
+        &self,
+        _: &Permit<WriteWorktree>,
+        _: &WorktreeRole,
+        _: &ObjectId,
+    ) -> Result<String, RepositoryError> {
+        closed()
+    }
+    async fn commit_worktree(
+        &self,
+        _: &Permit<WriteWorktree>,
+        _: &str,
+    ) -> Result<Option<ObjectId>, RepositoryError> {
+        closed()
+    }
+    async fn rebase(&self, _: &ObjectId, _: &ObjectId, _: &ObjectId) -> Result<Rebase, RepositoryError> {
+        closed()
+    }
+    async fn move_bot_branch(
+        &self,
+        _: &Permit<WriteWorktree>,
+        _: &ObjectId,
+        _: &ObjectId,
+    ) -> Result<(), RepositoryError> {
+        closed()
+    }
+    async fn remove_analysis_worktree(
+        &self,
+        _: &Permit<WriteWorktree>,
+        _: &WorktreeRole,
+        _: &ObjectId,
+    ) -> Result<(), RepositoryError> {
+        closed()
+    }
+    async fn has_worktree(&self, _: &WorktreeRole) -> Result<bool, RepositoryError> {
+        closed()
+    }
+    fn worktree_path(&self, _: &WorktreeRole) -> String {
+        String::new()
+    }
+    fn git_folder(&self) -> String {
+        String::new()
+    }
+    fn bot_branch(&self) -> String {
+        String::new()
+    }
+}
+
+#[async_trait]
+impl Children for Closed {
+    async fn hold(
+        &self,
+        _: &Permit<RunTool>,
+        _: HoldId,
+        _: &StepKey,
+        _: &ChildSpec,
+    ) -> Result<Held, ChildrenError> {
+        Err(ChildrenError { message: "this engine has no children".to_owned() })
+    }
+    async fn discard(&self, _: HoldId) {}
+    async fn surroundings(&self) -> Result<Surroundings, ChildrenError> {
+        Err(ChildrenError { message: "this engine has no children".to_owned() })
+    }
+}
+
+#[async_trait]
+impl CheckCache for Closed {
+    async fn get(&self, _: Digest) -> Option<Vec<u8>> {
+        None
+    }
+    async fn put(&self, _: Digest, _: Vec<u8>) {}
+}
