@@ -3,16 +3,37 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bincode::{Decode, Encode};
+use bincode::{BorrowDecode, Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Wall time in milliseconds since 1970-01-01 UTC; RFC 3339 with milliseconds in JSON.
 ///
 /// It serves display and expiry only. Order is by cursor, and durations come from the boot clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Timestamp(i64);
+
+impl<Context> Decode<Context> for Timestamp {
+    fn decode<D: bincode::de::Decoder<Context = Context>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        let millis = i64::decode(decoder)?;
+        if Self::RANGE.contains(&millis) {
+            Ok(Self(millis))
+        } else {
+            Err(bincode::error::DecodeError::Other("a time outside the years 0 to 9999"))
+        }
+    }
+}
+
+impl<'de, Context> BorrowDecode<'de, Context> for Timestamp {
+    fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = Context>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        Decode::decode(decoder)
+    }
+}
 
 /// The text is not an RFC 3339 time within years 0 to 9999.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

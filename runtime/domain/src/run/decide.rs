@@ -193,11 +193,11 @@ fn decide_act(run: &Run, progress: &Progress, act: Act) -> Result<Vec<RunEvent>,
 /// open and its kind allows that.
 fn begin_step(progress: &Progress, intent: StepIntent) -> Result<Vec<RunEvent>, Refusal> {
     let key = &intent.key;
-    if let Some(open) = progress.open.get(key) {
-        return begin_again(open, intent);
-    }
     if progress.cancel.is_some() && !progress.phase.finalizes() {
         return Err(Refusal::Cancelling { step: key.clone() });
+    }
+    if let Some(open) = progress.open.get(key) {
+        return begin_again(open, intent);
     }
     let recorded = progress.recorded.get(&key.name).copied().unwrap_or(0);
     if key.occurrence != recorded {
@@ -227,7 +227,8 @@ fn store_artifact(run: &Run, progress: &Progress, artifact: Artifact) -> Result<
         let name = StepName::new(&BranchPath::default(), &format!("store {}", artifact.path));
         let occurrence = progress.recorded.get(&name).copied().unwrap_or(0);
         let (key, target) = (StepKey { name, occurrence }, artifact.path.to_string());
-        return Ok(vec![RunEvent::CaptureBlocked { key, target, class: artifact.class, mode }]);
+        let blocked = RunEvent::CaptureBlocked { key: key.clone(), target, class: artifact.class, mode };
+        return once(progress, &key, blocked);
     }
     match progress.artifacts.get(&artifact.path) {
         None => Ok(vec![RunEvent::ArtifactStored(artifact)]),
@@ -236,8 +237,11 @@ fn store_artifact(run: &Run, progress: &Progress, artifact: Artifact) -> Result<
     }
 }
 
-/// Notes count by name, so that a replayed one is no news.
+/// Notes count by name, so that a replayed one is no news. A step that is open under the same name will count itself.
 fn once(progress: &Progress, key: &StepKey, event: RunEvent) -> Result<Vec<RunEvent>, Refusal> {
+    if let Some(open) = progress.open.keys().find(|open| open.name == key.name) {
+        return Err(Refusal::BranchBusy { step: key.clone(), open: open.clone() });
+    }
     let recorded = progress.recorded.get(&key.name).copied().unwrap_or(0);
     match key.occurrence.cmp(&recorded) {
         std::cmp::Ordering::Less => Ok(Vec::new()),
