@@ -32,9 +32,13 @@ impl PrivateBus {
     pub fn start_with(home: &Home, arguments: &[&str]) -> Self {
         let services = home.path().join("services");
         std::fs::create_dir_all(&services).expect("a folder can be made in our own");
-        let exec = [&[binary().to_str().expect("build folders have plain names"), "service", "run"], arguments].concat().join(" ");
+        let exec =
+            [&[binary().to_str().expect("build folders have plain names"), "service", "run"], arguments]
+                .concat()
+                .join(" ");
         let activation = format!("[D-BUS Service]\nName={BUS_NAME}\nExec={exec}\n");
-        std::fs::write(services.join("dev.windlass.Windlass1.service"), activation).expect("a file can be written");
+        std::fs::write(services.join("dev.windlass.Windlass1.service"), activation)
+            .expect("a file can be written");
         let config = home.path().join("bus.conf");
         std::fs::write(&config, configuration(home.path(), &services)).expect("a file can be written");
         let mut command = Command::new("dbus-daemon");
@@ -48,7 +52,8 @@ impl PrivateBus {
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let started = command.spawn();
-        let mut daemon = started.unwrap_or_else(|error| panic!("cannot start dbus-daemon ({error}); install dbus"));
+        let mut daemon =
+            started.unwrap_or_else(|error| panic!("cannot start dbus-daemon ({error}); install dbus"));
         let stdout = daemon.stdout.take().expect("its output was asked for");
         let mut address = String::new();
         BufReader::new(stdout).read_line(&mut address).expect("it prints its address");
@@ -94,7 +99,11 @@ impl PrivateBus {
     #[must_use]
     pub fn busctl(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("busctl");
-        command.arg("--user").args(arguments).env("DBUS_SESSION_BUS_ADDRESS", &self.address).stdin(Stdio::null());
+        command
+            .arg("--user")
+            .args(arguments)
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .stdin(Stdio::null());
         output(&mut command)
     }
 

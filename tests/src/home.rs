@@ -99,6 +99,16 @@ impl Home {
         folder
     }
 
+    /// Lets checks run without a sandbox, by the user's policy of this home.
+    ///
+    /// # Panics
+    /// The policy cannot be written.
+    pub fn without_sandbox(&self) {
+        let policy =
+            windlass_policy::TEMPLATES[0].text.replace("sandbox = \"required\"", "sandbox = \"off\"");
+        std::fs::write(self.config().join("policy.toml"), policy).expect("files can be written");
+    }
+
     /// The variables that make this the home of a process. The toolchain of whoever runs the tests stays visible.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
@@ -117,7 +127,13 @@ impl Home {
     pub fn windlass(&self, folder: &Path) -> Command {
         let mut command = Command::new(binary());
         command.current_dir(folder).envs(self.environment()).stdin(Stdio::null());
-        for name in ["DBUS_SESSION_BUS_ADDRESS", "WINDLASS_STATE_DIR", "WINDLASS_LOG", "NOTIFY_SOCKET", "WATCHDOG_USEC"] {
+        for name in [
+            "DBUS_SESSION_BUS_ADDRESS",
+            "WINDLASS_STATE_DIR",
+            "WINDLASS_LOG",
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+        ] {
             command.env_remove(name);
         }
         command
@@ -144,7 +160,9 @@ impl Home {
             launcher: Launcher::Direct { program: binary(), args: vec!["holder".into()] },
             recover,
         };
-        windlass_actors::start(config).await.unwrap_or_else(|error| panic!("the tree does not start: {error:?}"))
+        windlass_actors::start(config)
+            .await
+            .unwrap_or_else(|error| panic!("the tree does not start: {error:?}"))
     }
 }
 
@@ -171,7 +189,11 @@ pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own file");
     let folder = test.parent().and_then(Path::parent).expect("tests are in target/<profile>/deps");
     let binary = folder.join("windlass");
-    assert!(binary.exists(), "{} is not built; test the whole workspace: cargo test --workspace", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is not built; test the whole workspace: cargo test --workspace",
+        binary.display()
+    );
     binary
 }
 

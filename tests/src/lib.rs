@@ -9,9 +9,11 @@ mod gate;
 mod home;
 mod process;
 mod repository;
+mod story;
 
 pub use bus::PrivateBus;
 pub use gate::Gate;
 pub use home::{Home, Output, binary, has_program};
 pub use process::wait_until_gone;
 pub use repository::{Fingerprint, Repository};
+pub use story::{artifact, caller, check_schema, document, follow, prepare, review, show};

@@ -101,7 +101,8 @@ impl Repository {
     pub fn write_all(&self, files: &[(&str, &str)]) {
         for (path, text) in files {
             let file = self.path().join(path);
-            std::fs::create_dir_all(file.parent().expect("it is below the top folder")).expect("folders can be made");
+            std::fs::create_dir_all(file.parent().expect("it is below the top folder"))
+                .expect("folders can be made");
             std::fs::write(file, text).expect("files can be written");
         }
     }
