@@ -47,6 +47,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_manual_names_every_error() {
+        let manual =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/dbus.md")).unwrap();
+        for code in ErrorCode::ALL {
+            let name = error_name(code);
+            let short = name.strip_prefix(ERROR_PREFIX).unwrap();
+            let row = format!("| `{short}` | `{}` | {} |\n", code.word(), code.exit() as u8);
+            assert!(manual.contains(&row), "docs/dbus.md has no row {row}");
+        }
+    }
+
+    #[test]
     fn every_error_code_has_a_name_of_its_own_that_leads_back() {
         for code in ErrorCode::ALL {
             assert_eq!(error_code(&error_name(code)), Some(code));

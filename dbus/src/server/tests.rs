@@ -222,3 +222,15 @@ fn only_what_differs_is_told() {
     assert_eq!(names, ["Cancelling", "LastSeq"]);
     assert_eq!(changed[1].1, Variant::from(view.last_seq.0));
 }
+
+#[tokio::test]
+async fn a_caller_is_the_user_that_its_connection_belongs_to() {
+    let (server, _client) = pair(|builder| builder).await;
+    let call = zbus::Message::method_call("/", "Test").build(&()).unwrap();
+    let mut options = BTreeMap::from([("door".to_owned(), OwnedVariant::from(zbus::Str::from("tui")))]);
+    let caller = caller::Callers::default().identify(&server, &call.header(), &mut options).await.unwrap();
+    let id = std::process::Command::new("id").arg("-un").output().unwrap();
+    assert_eq!(caller.name, String::from_utf8(id.stdout).unwrap().trim());
+    assert_eq!(caller.door, Door::Tui);
+    assert!(options.is_empty());
+}

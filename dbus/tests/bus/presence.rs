@@ -1,17 +1,14 @@
 //! The name, the bus and their absence, on a real bus. The `Control` behind the service is the bus's own client, connected to
 //! a second bus where no service is; what is said of runs is tested where there are real ones.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-mod support;
-
 use std::sync::Arc;
 
-use support::PrivateBus;
 use windlass_contract::request::WatchRun;
 use windlass_contract::{Control, ErrorCode, Fault};
 use windlass_dbus::{BusControl, ServeError, Served, serve};
 use windlass_domain::id::{RunId, Seq};
+
+use crate::support::PrivateBus;
 
 /// A service on `bus` that hands every call on to a bus without a service.
 async fn relay(bus: &PrivateBus, empty: &PrivateBus) -> Result<Served, ServeError> {
