@@ -8,6 +8,7 @@ use serde_json::Value;
 use windlass_contract::request::{Caller, CancelRun, GetArtifact, ReadEvents, RunRef};
 use windlass_contract::view::ArtifactBytes;
 use windlass_contract::{Control, ErrorCode, Fault};
+use windlass_domain::event::Event;
 use windlass_domain::id::{RunId, Seq};
 use zbus::Connection;
 use zbus::message::Header;
@@ -15,7 +16,7 @@ use zbus::message::Header;
 use super::activity::{Call, Meter};
 use super::caller::Callers;
 use super::registry::Registry;
-use crate::convert::{Received, Sent, to_fields, to_json, weight};
+use crate::convert::{NotOnBus, Received, Sent, to_fields, to_json, weight};
 use crate::fault::Refused;
 
 /// Most bytes of events in one answer, as far as one event allows. The bus moves about 50 MiB a second, so that a longer page
@@ -80,17 +81,7 @@ impl Desk {
         limit: u32,
     ) -> Result<(Vec<Sent>, bool), Refused> {
         let page = self.control.read_events(ReadEvents { run_id, from: Seq(from), limit }).await?;
-        let mut events = Vec::with_capacity(page.events.len());
-        let mut bytes = 0;
-        for event in &page.events {
-            let fields = to_fields(event)?;
-            bytes += fields.values().map(weight).sum::<usize>();
-            if bytes > MAX_PAGE_BYTES && !events.is_empty() {
-                return Ok((events, true));
-            }
-            events.push(fields);
-        }
-        Ok((events, page.more))
+        Ok(fit(&page.events, page.more)?)
     }
 
     /// Reads an artifact.
@@ -113,6 +104,21 @@ impl Desk {
         to_fields(&document)
             .map_err(|error| refuse(format!("the artifact is no native document: {error}")).into())
     }
+}
+
+/// As many of the events as one answer takes, at least one, and whether there are more.
+fn fit(page: &[Event], more: bool) -> Result<(Vec<Sent>, bool), NotOnBus> {
+    let mut events = Vec::with_capacity(page.len());
+    let mut bytes = 0;
+    for event in page {
+        let fields = to_fields(event)?;
+        bytes += fields.values().map(weight).sum::<usize>();
+        if bytes > MAX_PAGE_BYTES && !events.is_empty() {
+            return Ok((events, true));
+        }
+        events.push(fields);
+    }
+    Ok((events, more))
 }
 
 /// The answer as `a{sv}`.
@@ -158,4 +164,37 @@ pub(crate) fn document(name: &str, fields: Received) -> Result<Value, Fault> {
 /// `bad_request` for what is no id.
 pub(crate) fn run_id(text: &str) -> Result<RunId, Fault> {
     text.parse().map_err(|error| Fault::new(ErrorCode::BadRequest, format!("`run_id`: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::strategy::{Strategy, ValueTree};
+    use proptest::test_runner::TestRunner;
+    use windlass_domain::event::EventData;
+    use windlass_domain::run::Outcome;
+    use windlass_domain::run::event::RunEvent;
+
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn a_page_ends_where_it_gets_long_and_never_before_its_first_event() {
+        let event = samples::event().new_tree(&mut TestRunner::deterministic()).unwrap().current();
+        let long = |bytes: usize| {
+            let ended = RunEvent::Ended { outcome: Outcome::Succeeded, summary: "x".repeat(bytes) };
+            Event { data: EventData::Run(ended), ..event.clone() }
+        };
+        let count = |page: &[Event], more| {
+            let (events, more) = fit(page, more).unwrap();
+            (events.len(), more)
+        };
+        assert_eq!(count(&[long(1), long(2)], false), (2, false));
+        assert_eq!(count(&[long(1), long(2)], true), (2, true));
+        assert_eq!(count(&[long(2 * MAX_PAGE_BYTES), long(1)], false), (1, true));
+        assert_eq!(
+            count(&[long(MAX_PAGE_BYTES / 2), long(1), long(MAX_PAGE_BYTES / 2), long(1)], false),
+            (2, true)
+        );
+        assert_eq!(count(&[], false), (0, false));
+    }
 }
