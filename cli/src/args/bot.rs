@@ -38,7 +38,7 @@ with --accept. Without --wait the command exits as soon as the request is on dis
 in the service. Where there is no session bus, for instance in CI, use --ephemeral.
 
 Examples:
-  windlass bot run --id T-1 --kind review --goal 'find bugs' --accept 'each is real'
+  windlass bot run --id T-1 --kind review --goal 'find bugs' --accept 'all real'
   windlass bot run --id T-0001 --kind review --base main --head HEAD --wait
   windlass bot run --id F-7 --kind research --hold --answers answers.toml
   windlass bot run --id T-0001 --kind review --write-mode worktree --scope style

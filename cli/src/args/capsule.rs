@@ -56,7 +56,7 @@ pub(crate) struct EventsArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  windlass capsule get 'mv2://<workspace>/<item>/<run>/artifact/review/patch.diff'
+  windlass capsule get 'mv2://…/artifact/review/review_report.md'
   windlass capsule get 'mv2://…/artifact/review/patch.diff' --out patch.diff")]
 pub(crate) struct GetArgs {
     /// Its address, as `windlass bot show` lists it

@@ -131,7 +131,7 @@ pub(crate) struct MoveArgs {
 #[command(after_help = "\
 Examples:
   windlass item hold F-7 --kind research
-  windlass bot run --id F-7 --kind research --hold    # hold and submit in one go")]
+  windlass bot run --id F-7 --kind research --hold    # both in one go")]
 pub(crate) struct HoldArgs {
     #[command(flatten)]
     pub(crate) item: ItemArg,

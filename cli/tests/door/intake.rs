@@ -43,8 +43,9 @@ fn where_nobody_can_answer_nothing_is_asked() {
 fn in_a_terminal_json_asks_nothing_either() {
     let place = place();
     let mut terminal = Terminal::start(&place, &["item", "intake", "T-1", "--json"]);
-    // Ends a question, if one were asked, with another exit code.
-    terminal.master.write_all(b"\x03").unwrap();
+    terminal.read();
+    // Ends a question, if that was one, with another exit code.
+    terminal.type_in("\u{3}");
     assert_eq!(terminal.finish(), 13);
 }
 
@@ -122,9 +123,11 @@ fn earlier_answers_are_offered_and_leaving_changes_nothing() {
     place.ok(&["item", "intake", "T-1", "--answers", &answers]);
     let before = place.json(&["item", "show", "T-1"]).1;
     let mut terminal = Terminal::start(&place, &["item", "intake", "T-1"]);
-    terminal.answer("find bugs", " everywhere");
-    terminal.answer("each names a line", "\u{3}");
+    terminal.answer("What is to be achieved?", " everywhere");
+    let offered = terminal.answer("Done when (1; empty ends)", "\u{3}");
+    assert!(offered.contains("find bugs everywhere"), "{offered}");
     assert_eq!(terminal.finish(), 10);
+    assert!(terminal.seen.contains("each names a line"), "{}", terminal.seen);
     assert_eq!(place.json(&["item", "show", "T-1"]).1, before);
 }
 
@@ -159,17 +162,22 @@ impl Terminal {
         Self { master: File::from(master), child, seen: String::new() }
     }
 
-    /// Waits for a text, then types an answer and the enter key.
-    fn answer(&mut self, text: &str, answer: &str) {
-        self.wait_for(text);
-        self.master.write_all(format!("{answer}\r").as_bytes()).unwrap();
+    /// Waits for a question, then types an answer and the enter key. Gives what was shown before the question.
+    fn answer(&mut self, question: &str, answer: &str) -> String {
+        let before = self.wait_for(question);
+        self.type_in(&format!("{answer}\r"));
+        before
     }
 
-    fn wait_for(&mut self, text: &str) {
+    /// Types; whether anybody reads it shows later.
+    fn type_in(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).unwrap_or_default();
+    }
+
+    fn wait_for(&mut self, text: &str) -> String {
         loop {
             if let Some(at) = self.seen.find(text) {
-                self.seen.drain(..at + text.len());
-                return;
+                return self.seen.drain(..at + text.len()).collect();
             }
             assert!(self.read(), "`{text}` was never shown; at the end stood:\n{}", self.seen);
         }

@@ -82,9 +82,11 @@ fn every_scope_taken_away_is_refused() {
 #[test]
 fn data_cannot_steer_the_terminal() {
     let place = Place::new();
-    let done = place.run(&["item", "show", "T-\u{1b}[2J"]);
+    let mut command = place.windlass();
+    let done = finish(command.args(["item", "show", "T-\u{1b}[2J"]).env("CLICOLOR_FORCE", "1"));
     assert_eq!(done.code, 10);
-    assert!(!done.stderr.contains('\u{1b}'), "{}", done.stderr.escape_debug());
+    assert!(done.stderr.contains('\u{1b}'), "the check can see colour");
+    assert!(!done.stderr.contains("\u{1b}[2J"), "{}", done.stderr.escape_debug());
 }
 
 #[test]
