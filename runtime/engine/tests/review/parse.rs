@@ -188,6 +188,18 @@ fn pytest_and_node_tell_failing_tests_between_other_text() {
             "add.test.js:12 error node-test/test-failed: test `throws <here>` fails: no luck",
         ]
     );
+    // What Node 20 says of a file that is no JavaScript: its absolute path, and no more.
+    let unloadable = r#"<testsuites>
+	<testcase name="/repo/add.test.js" time="0.3" classname="test" failure="test failed">
+		<failure type="testCodeFailure" message="test failed">
+[Error: test failed] { code: 'ERR_TEST_FAILURE', failureType: 'testCodeFailure', exitCode: 1, signal: null }
+		</failure>
+	</testcase>
+</testsuites>"#;
+    assert_eq!(
+        findings(&check("node-test", Parser::Junit), 1, unloadable, ""),
+        ["add.test.js:1 error node-test/test-failed: test `add.test.js` fails: test failed"]
+    );
 }
 
 #[test]

@@ -114,7 +114,11 @@ fn close(case: Option<Case>, places: &Places<'_>, parsed: &mut Parsed) {
         // pytest counts from 0, others from 1; one line off still shows the test.
         Some((file, line.map_or(1, |line| line.saturating_add(1))))
     };
-    let place = place_in(&failure.text, places).or_else(by_attribute);
+    // `node --test` names a file that cannot even be loaded by its absolute path, and says no more of it.
+    let named = name.starts_with('/').then(|| places.tracked(&name)).flatten();
+    let name = named.clone().unwrap_or(name);
+    let by_name = || named.map(|file| (file, 1));
+    let place = place_in(&failure.text, places).or_else(by_attribute).or_else(by_name);
     let said = failure.message.as_deref().unwrap_or(&failure.text);
     let said = said.lines().find(|line| !line.trim().is_empty()).map(str::trim);
     let (file, line) = place.unzip();

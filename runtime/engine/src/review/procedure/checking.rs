@@ -1,5 +1,8 @@
 //! Looks and checks: at the head, and at the base to tell new problems from old ones.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use futures::FutureExt;
@@ -432,9 +435,17 @@ fn within(wanted: Option<u64>, limit: u64) -> u64 {
 
 fn check_run(check: &Check, finish: &ChildFinish, places: &Places<'_>) -> CheckRun {
     let output = Output { end: &finish.end, stdout: &finish.stdout, stderr: &finish.stderr };
+    let reading = parse::read(check, output, places);
+    let result = match (result_of(&finish.end), &reading) {
+        // Its exit status tells of a launcher, not of the check: it is not counted as run, and not kept for another time.
+        (CommandResult::Exited { .. }, Reading::Unavailable { why }) => {
+            CommandResult::NotStarted { why: why.clone() }
+        }
+        (result, _) => result,
+    };
     CheckRun {
-        reading: parse::read(check, output, places),
-        result: result_of(&finish.end),
+        reading,
+        result,
         duration_ms: finish.duration_ms,
         output: Digest::of_pieces([finish.stdout.as_slice(), b"\0", &finish.stderr]),
     }
