@@ -3,6 +3,7 @@
 //! The order is: branch, entry with its mark, folder with its `.git` file, files, index. What a crash left of it is
 //! recognised by the mark and gone on with; anything else in the way is somebody else's and refused.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use windlass_domain::diff::ObjectId;
@@ -241,7 +242,8 @@ impl Maker<'_> {
         }
         place.git("reset").args(["--hard", "--quiet"]).holding(self.lock.file()).run()?;
         sync_files(self.path)?;
-        sync_files(admin)
+        let device = |path: &Path| path.metadata().map(|found| found.dev()).map_err(files(path));
+        if device(self.path)? == device(admin)? { Ok(()) } else { sync_files(admin) }
     }
 
     /// The folder must be missing, empty, or have nothing but a `.git` file that is empty (git was killed before it
