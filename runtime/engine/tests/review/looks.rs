@@ -192,6 +192,18 @@ fn weakened_assertions() {
 }
 
 #[test]
+fn a_test_that_is_now_skipped_is_not_removed_as_well() {
+    for skipped in ["test.skip(", "xtest("] {
+        let lines =
+            format!("-test(\"adds\", () => {{\n+{skipped}\"adds\", () => {{\n   expect(add(1, 1)).toBe(2);");
+        assert_eq!(
+            seen(vec![modified("a.test.js", vec![hunk(5, 5, &lines)])]),
+            ["a.test.js:5 warning windlass/test-skipped: this test is skipped, or its failure expected"]
+        );
+    }
+}
+
+#[test]
 fn skipped_and_focused_tests() {
     let cases = [
         ("src/a.rs", "    #[ignore]", "warning windlass/test-skipped"),

@@ -48,7 +48,9 @@ static PYTHON: LazyLock<TestWords> = LazyLock::new(|| TestWords {
 });
 
 static JAVASCRIPT: LazyLock<TestWords> = LazyLock::new(|| TestWords {
-    test: regex(r#"^\s*(?:await\s+)?(?:t\.)?(?:it|test)\s*\(\s*(?<name>"[^"]*"|'[^']*'|`[^`]*`)"#),
+    test: regex(
+        r#"^\s*(?:await\s+)?(?:t\.)?(?<prefix>[xf])?(?:it|test)(?<mark>\.(?:skip|todo|failing|only))?\s*\(\s*(?<name>"[^"]*"|'[^']*'|`[^`]*`)"#,
+    ),
     assertion: regex(r"\bexpect\s*\(|\bassert(?:\.\w+)*\s*\(|\.should\b"),
     empty_assertion: regex(
         r"\bexpect\s*\(\s*true\s*\)\s*\.\s*(?:toBe\(\s*true|toBeTruthy\()|\bassert(?:\.ok)?\s*\(\s*true\s*[,)]",
@@ -119,7 +121,10 @@ fn tests_of(file: &FileChange, side: LineSide) -> Vec<Test> {
         }
         if let Some(test) = words.test.captures(line.text) {
             let is_test = language != Language::Rust || marked;
-            if is_test && line.side == side {
+            // A test that is now skipped is still there; one that was skipped before is no loss.
+            let was_marked = side == LineSide::Removed
+                && ["prefix", "mark"].iter().any(|group| test.name(group).is_some());
+            if is_test && !was_marked && line.side == side {
                 found.push(Test { name: test["name"].to_owned(), hunk: line.hunk, old: line.old });
             }
             marked = false;
