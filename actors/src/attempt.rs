@@ -11,14 +11,18 @@ use std::sync::Arc;
 use ractor::ActorRef;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use windlass_capsule::ReadError;
 use windlass_domain::diff::ObjectId;
+use windlass_domain::event::{EventData, Stream};
 use windlass_domain::run::Run;
+use windlass_domain::run::event::RunEvent;
 use windlass_engine::ports::Ports;
 use windlass_git::Repository;
 use windlass_policy::{Capability, Policy};
 
+use crate::clock;
 use crate::shared::Shared;
-use crate::store::blocking;
+use crate::store::{blocking, events_of};
 use crate::tree::policy::{PolicyMessage, WorkspaceLayer};
 use crate::tree::worktree::WorktreeMessage;
 
@@ -39,12 +43,18 @@ pub(crate) struct Attempt {
     pub(crate) worktrees: ActorRef<WorktreeMessage>,
     pub(crate) run: Arc<Run>,
     pub(crate) cancel: CancellationToken,
+    /// When the run's time is used up, on the boot clock; none without a limit.
+    pub(crate) deadline_boot_ms: Option<u64>,
 }
 
 impl Attempt {
     /// The run's record, fenced by this attempt's epoch.
     pub(crate) fn record(&self) -> RunRecord {
-        RunRecord { shared: Arc::clone(&self.shared), run: Arc::clone(&self.run) }
+        RunRecord {
+            shared: Arc::clone(&self.shared),
+            run: Arc::clone(&self.run),
+            deadline_boot_ms: self.deadline_boot_ms,
+        }
     }
 
     /// Everything that the engine may reach.
@@ -60,10 +70,35 @@ impl Attempt {
                 shared: Arc::clone(&self.shared),
                 run: Arc::clone(&self.run),
                 cancel: self.cancel.clone(),
+                deadline_boot_ms: self.deadline_boot_ms,
             }),
             cache: Arc::new(CacheFiles { folder: self.shared.folders.check_cache() }),
         })
     }
+}
+
+/// When the time of a run is used up, on the boot clock: its budget, and the bounds of its context, less what the steps of
+/// earlier attempts took.
+///
+/// # Errors
+/// The record cannot be read.
+pub(crate) async fn deadline(shared: &Shared, run: &Run) -> Result<Option<u64>, ReadError> {
+    let (digest, run_id) = (run.admission.context_digest, run.run_id);
+    let budget = run.request.budget.max_duration_ms;
+    let read = shared.store.read(move |reader| {
+        let bounds = reader.context(digest)?.delegation_bounds.max_duration_ms;
+        let Some(limit) = budget.into_iter().chain(bounds).min() else { return Ok(None) };
+        let events = events_of(reader, &Stream::Run { run_id })?;
+        let spent: u64 = events
+            .iter()
+            .filter_map(|event| match &event.data {
+                EventData::Run(RunEvent::StepFinished { duration_ms, .. }) => Some(*duration_ms),
+                _ => None,
+            })
+            .sum();
+        Ok(Some(limit.saturating_sub(spent)))
+    });
+    Ok(read.await?.map(|left| clock::boot_clock_ms().saturating_add(left)))
 }
 
 /// Today's policy within the snapshot of the run's admission.

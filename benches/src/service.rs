@@ -159,6 +159,7 @@ async fn start_bus(home: &Path) -> anyhow::Result<(Child, String)> {
   <auth>EXTERNAL</auth>
   <policy context="default">
     <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
     <allow own="*"/>
   </policy>
 </busconfig>
@@ -167,7 +168,7 @@ async fn start_bus(home: &Path) -> anyhow::Result<(Child, String)> {
     std::fs::write(&config, text)?;
     let mut command = tokio::process::Command::new("dbus-daemon");
     command.arg("--config-file").arg(&config).args(["--nofork", "--print-address"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut daemon = command.spawn().context("dbus-daemon cannot be started; install dbus")?;
     let stdout = daemon.stdout.take().context("dbus-daemon has no output")?;
     let address = BufReader::new(stdout).lines().next_line().await?;

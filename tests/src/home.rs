@@ -48,7 +48,7 @@ impl Output {
     ///
     /// # Panics
     /// It did not.
-    #[must_use]
+    #[expect(clippy::must_use_candidate, reason = "whoever only wants success has it")]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
         self

@@ -14,6 +14,6 @@ mod story;
 pub use bus::PrivateBus;
 pub use gate::Gate;
 pub use home::{Home, Output, binary, has_program};
-pub use process::wait_until_gone;
+pub use process::{Left, processes_of, wait_for_end_of, wait_until_gone};
 pub use repository::{Fingerprint, Repository};
 pub use story::{artifact, caller, check_schema, document, follow, prepare, review, show};

@@ -1,6 +1,6 @@
 //! One operation means the same whichever way it is reached: every operation and every refusal that a caller can provoke, told
 //! as a transcript, must read the same in process and over the bus, and as it is kept here.
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use windlass_actors::Recover;
 use windlass_contract::control::Control;
 use windlass_contract::error::Fault;
 use windlass_contract::request::{
-    AddItem, AnswerContext, Caller, CancelRun, EditItem, GetArtifact, HoldItem, Init, ItemRef, ListItems, ListRuns,
-    MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    AddItem, AnswerContext, Caller, CancelRun, EditItem, GetArtifact, HoldItem, Init, ItemRef, ListItems,
+    ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use windlass_domain::capture::CaptureMode;
 use windlass_domain::id::{ItemId, RunId, Seq};
@@ -55,7 +55,8 @@ impl Transcript {
             Ok(value) => serde_json::to_string(value).unwrap(),
             Err(fault) => format!("refused: {}", serde_json::to_string(&fault.clone().errors()).unwrap()),
         };
-        let text = text.replace(&self.folder, "FOLDER").replace(&self.name, "NAME").replace(&self.home, "HOME");
+        let text =
+            text.replace(&self.folder, "FOLDER").replace(&self.name, "NAME").replace(&self.home, "HOME");
         let varying = self.varying.clone();
         let named = varying.replace_all(&text, |found: &regex::Captures<'_>| {
             let kind = match found[0].len() {
@@ -122,7 +123,10 @@ async fn items(told: &mut Transcript, control: &dyn Control, folder: &str, elsew
     let init = |folder: &str| Init { folder: folder.to_owned() };
     told.tell("init nowhere", control.init(caller(), init(elsewhere)).await);
     told.tell("init relative", control.init(caller(), init("a/b")).await);
-    told.tell("list before init", control.list_items(ListItems { folder: folder.to_owned(), ..ListItems::default() }).await);
+    told.tell(
+        "list before init",
+        control.list_items(ListItems { folder: folder.to_owned(), ..ListItems::default() }).await,
+    );
     told.tell("init", control.init(caller(), init(folder)).await);
     told.tell("init again", control.init(caller(), init(folder)).await);
     for (item_type, item, parent) in [
@@ -133,7 +137,10 @@ async fn items(told: &mut Transcript, control: &dyn Control, folder: &str, elsew
         (ItemType::Project, "P-2", Some("T-1")),
         (ItemType::Task, "T-9", Some("NONE")),
     ] {
-        told.tell(&format!("add {item}"), control.add_item(caller(), add(folder, item_type, item, parent)).await);
+        told.tell(
+            &format!("add {item}"),
+            control.add_item(caller(), add(folder, item_type, item, parent)).await,
+        );
     }
     let untitled = AddItem { title: " ".to_owned(), ..add(folder, ItemType::Task, "T-8", None) };
     told.tell("add without a title", control.add_item(caller(), untitled).await);
@@ -153,7 +160,11 @@ async fn items(told: &mut Transcript, control: &dyn Control, folder: &str, elsew
     let hold = |kind| HoldItem { folder: folder.to_owned(), id: id("F-1"), kind };
     told.tell("hold for review too early", control.hold_item(caller(), hold(RunKind::Review)).await);
     told.tell("hold for research", control.hold_item(caller(), hold(RunKind::Research)).await);
-    let filter = ListItems { folder: folder.to_owned(), state: Some(StateName::NeedsResearch), ..ListItems::default() };
+    let filter = ListItems {
+        folder: folder.to_owned(),
+        state: Some(StateName::NeedsResearch),
+        ..ListItems::default()
+    };
     told.tell("list holds", control.list_items(filter).await);
 }
 
@@ -164,7 +175,10 @@ async fn refused_submissions(told: &mut Transcript, control: &dyn Control, folde
         ("no context", SubmitRun { context: None, ..base() }),
         ("empty goal", SubmitRun { context: Some(context("")), ..base() }),
         ("capture none", SubmitRun { capture_mode: CaptureMode::None, ..base() }),
-        ("research that writes", SubmitRun { kind: RunKind::Research, write_mode: WriteMode::Worktree, ..base() }),
+        (
+            "research that writes",
+            SubmitRun { kind: RunKind::Research, write_mode: WriteMode::Worktree, ..base() },
+        ),
         ("a project", SubmitRun { id: id("P-1"), ..base() }),
         ("a feature held for research", SubmitRun { id: id("F-1"), ..base() }),
         ("an unknown base", SubmitRun { base: Some("nowhere".to_owned()), ..base() }),
@@ -221,12 +235,18 @@ fn plain(mut view: windlass_contract::view::RunView) -> windlass_contract::view:
 async fn reading(told: &mut Transcript, control: &dyn Control, folder: &str) {
     let nobody = RunId::from_bytes([7; 16]);
     told.tell("show an unknown run", control.show_run(RunRef { run_id: nobody }).await);
-    told.tell("cancel an unknown run", control.cancel_run(caller(), CancelRun { run_id: nobody, reason: None }).await);
+    told.tell(
+        "cancel an unknown run",
+        control.cancel_run(caller(), CancelRun { run_id: nobody, reason: None }).await,
+    );
     let watch = control.watch_run(WatchRun { run_id: nobody, from: Seq(1) }).await;
     told.tell("watch an unknown run", watch.map(|_| "a stream"));
     let read = ReadEvents { run_id: nobody, from: Seq(1), limit: 0 };
     told.tell("read an unknown run", control.read_events(read).await);
-    told.tell("get nonsense", control.get_artifact(GetArtifact { uri: "mv2://x".to_owned() }).await.map(|_| ()));
+    told.tell(
+        "get nonsense",
+        control.get_artifact(GetArtifact { uri: "mv2://x".to_owned() }).await.map(|_| ()),
+    );
     let uri = format!("mv2://{nobody}/T-1/{nobody}/artifact/a.json");
     told.tell("get an unknown artifact", control.get_artifact(GetArtifact { uri }).await.map(|_| ()));
     let runs = ListRuns { folder: Some(folder.to_owned()), id: Some(id("T-1")), ..ListRuns::default() };
@@ -241,7 +261,10 @@ async fn reading(told: &mut Transcript, control: &dyn Control, folder: &str) {
     told.tell("verify with its own head", control.verify_capsule(head).await.map(|found| found.sound));
     let foreign = VerifyCapsule { head: Some("00".repeat(32)) };
     told.tell("verify with a foreign head", control.verify_capsule(foreign).await.map(|found| found.sound));
-    told.tell("verify with nonsense", control.verify_capsule(VerifyCapsule { head: Some("x".to_owned()) }).await);
+    told.tell(
+        "verify with nonsense",
+        control.verify_capsule(VerifyCapsule { head: Some("x".to_owned()) }).await,
+    );
     told.tell("show policy", control.show_policy(ShowPolicy { folder: Some(folder.to_owned()) }).await);
     let status = control.service_status().await;
     told.tell("status", status.map(|status| (status.running, status.queued)));

@@ -1,5 +1,4 @@
 //! The published schemas are those of the types. `WINDLASS_UPDATE=1 cargo test -p windlass-tests --test schemas` writes them anew.
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

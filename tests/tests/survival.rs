@@ -10,9 +10,9 @@ use windlass_domain::event::{Event, EventData};
 use windlass_domain::id::{ItemId, RunId, Seq};
 use windlass_domain::item::ItemType;
 use windlass_domain::maieutic::MaieuticContext;
-use windlass_domain::run::RunStatus;
 use windlass_domain::run::event::{AttemptLoss, RunEvent};
 use windlass_domain::run::request::{Door, RunKind};
+use windlass_domain::run::{BlockedReason, Outcome, RunStatus};
 use windlass_domain::time::Timestamp;
 use windlass_engine::failpoint;
 use windlass_tests::{Gate, Home, PrivateBus, Repository, wait_until_gone};
@@ -55,7 +55,10 @@ async fn follow(control: &dyn Control, run_id: RunId) -> Vec<Event> {
 }
 
 fn attempts(events: &[Event]) -> usize {
-    events.iter().filter(|event| matches!(event.data, EventData::Run(RunEvent::AttemptStarted { .. }))).count()
+    events
+        .iter()
+        .filter(|event| matches!(event.data, EventData::Run(RunEvent::AttemptStarted { .. })))
+        .count()
 }
 
 fn losses(events: &[Event]) -> Vec<AttemptLoss> {
@@ -83,7 +86,8 @@ fn assert_each_step_finished_once(events: &[Event]) {
 }
 
 fn two_checks() -> Repository {
-    let checks = "[[check]]\nname = \"one\"\nargv = [\"true\"]\n[[check]]\nname = \"two\"\nargv = [\"true\"]\n";
+    let checks =
+        "[[check]]\nname = \"one\"\nargv = [\"true\"]\n[[check]]\nname = \"two\"\nargv = [\"true\"]\n";
     Repository::with(&[("README.md", "# It\n"), (".windlass/checks.toml", checks)])
 }
 
@@ -124,7 +128,9 @@ async fn a_panic_in_a_run_is_seen_by_no_other_and_the_run_goes_on() {
     for place in failpoint::PLACES {
         let (events, neighbours) = panics_at(place, 1).await;
         assert_eq!(attempts(&events), 2, "{place}");
-        assert!(matches!(&losses(&events)[..], [AttemptLoss::ActorFailed { message }] if message.contains(place)));
+        assert!(
+            matches!(&losses(&events)[..], [AttemptLoss::ActorFailed { message }] if message.contains(place))
+        );
         assert_each_step_finished_once(&events);
         assert!(results_of_each_step(&events).contains(&"head/check two#0".to_owned()), "{place}");
         assert_eq!(attempts(&neighbours), 1, "{place}");
@@ -134,7 +140,9 @@ async fn a_panic_in_a_run_is_seen_by_no_other_and_the_run_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_fails_at_the_same_place_each_time_is_ended_as_failed() {
     let (events, _) = panics_at(failpoint::INTENDED, 5).await;
-    let Some(EventData::Run(RunEvent::Ended { outcome, summary })) = events.last().map(|event| event.data.clone()) else {
+    let Some(EventData::Run(RunEvent::Ended { outcome, summary })) =
+        events.last().map(|event| event.data.clone())
+    else {
         panic!("{events:?}")
     };
     assert_eq!(outcome.status(), RunStatus::Failed);
@@ -178,6 +186,29 @@ async fn a_killed_service_is_started_by_the_next_call_and_its_run_goes_on() {
     };
     assert_eq!(events.iter().filter(started).count(), 1, "the held child is found again, not started again");
     assert!(control.verify_capsule(VerifyCapsule::default()).await.unwrap().sound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_time_is_used_up_ends_blocked_and_so_does_its_child() {
+    let home = Home::new();
+    let gate = Gate::new(&home);
+    let repository = Repository::with(&[("README.md", "# It\n"), (".windlass/checks.toml", &gate.checks())]);
+    let runtime = home.runtime(Recover::All).await;
+    let control = runtime.control();
+    prepare(&control, &repository.text(), &["T-1"]).await;
+    let mut request = submission(&repository.text(), "T-1");
+    request.budget.max_duration_ms = Some(2_000);
+    let accepted = control.submit_run(caller(), request).await.unwrap();
+    // Nobody opens the gate: only the budget ends the check.
+    let events = follow(&control, accepted.run_id).await;
+    let Some(EventData::Run(RunEvent::Ended { outcome, .. })) = events.last().map(|event| event.data.clone())
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!(outcome, Outcome::Blocked { reason: BlockedReason::BudgetExhausted });
+    runtime.activity().wait_for(|activity| activity.running == 0).await.unwrap();
+    runtime.stop().await;
+    assert_eq!(std::fs::read_dir(home.state().join("holds")).map_or(0, Iterator::count), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

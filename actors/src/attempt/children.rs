@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use windlass_engine::ports::{ChildFinish, Children, ChildrenError, Held, Surroun
 use windlass_policy::{Permit, RunTool};
 use windlass_process::{ExitRecord, Following, Hold, HoldError, HoldOutcome, Progress, SpoolCursor};
 
+use crate::clock;
 use crate::control::with_sources;
 use crate::shared::Shared;
 use crate::store::blocking;
@@ -22,6 +24,8 @@ pub(crate) struct HeldChildren {
     pub(crate) shared: Arc<Shared>,
     pub(crate) run: Arc<Run>,
     pub(crate) cancel: CancellationToken,
+    /// When the run's time is used up, on the boot clock; none without a limit.
+    pub(crate) deadline_boot_ms: Option<u64>,
 }
 
 /// What a child said so far.
@@ -86,16 +90,34 @@ impl Children for HeldChildren {
 }
 
 impl HeldChildren {
-    /// Reads to the end. A cancel is passed on once; what the child still says and how it ends are taken all the same.
+    /// Ends when the run's time is used up.
+    async fn out_of_time(&self) {
+        match self.deadline_boot_ms {
+            Some(deadline) => {
+                let left = deadline.saturating_sub(clock::boot_clock_ms());
+                tokio::time::sleep(Duration::from_millis(left)).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Reads to the end. A cancel, or the end of the run's time, is passed on once; what the child still says and how it ends are taken all the same.
     async fn follow(&self, following: &mut Following) -> Result<(Heard, HoldOutcome), HoldError> {
         let mut heard = Heard::default();
         let mut told = false;
+        let out_of_time = self.out_of_time();
+        tokio::pin!(out_of_time);
         loop {
             let progress = tokio::select! {
                 progress = following.next() => progress?,
                 () = self.cancel.cancelled(), if !told => {
                     told = true;
                     following.end(EndedBecause::Cancelled).await?;
+                    continue;
+                }
+                () = &mut out_of_time, if !told => {
+                    told = true;
+                    following.end(EndedBecause::TimeLimit).await?;
                     continue;
                 }
             };

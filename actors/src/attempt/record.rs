@@ -21,6 +21,8 @@ use crate::store::{StoreError, events_of};
 pub(crate) struct RunRecord {
     pub(crate) shared: Arc<Shared>,
     pub(crate) run: Arc<Run>,
+    /// When the run's time is used up, on the boot clock; none without a limit.
+    pub(crate) deadline_boot_ms: Option<u64>,
 }
 
 #[async_trait]
@@ -57,6 +59,10 @@ impl Record for RunRecord {
         let item = read.map_err(|error| RecordError::Corrupt(error.to_string()))?;
         item.map(|item| item.item_type())
             .ok_or_else(|| RecordError::Corrupt("the run's work item is gone".to_owned()))
+    }
+
+    fn is_out_of_time(&self) -> bool {
+        self.deadline_boot_ms.is_some_and(|deadline| clock::boot_clock_ms() >= deadline)
     }
 
     fn draw_hold_id(&self) -> HoldId {

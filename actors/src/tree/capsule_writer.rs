@@ -22,11 +22,12 @@ impl Actor for CapsuleWriter {
     type Arguments = Writer;
 
     async fn pre_start(&self, myself: ActorRef<Self::Msg>, writer: Writer) -> Result<(), ActorProcessingErr> {
-        tokio::task::spawn_blocking(move || {
+        // A thread of its own: the runtime waits for its blocking threads when it shuts down, and this one may wait for ever.
+        std::thread::Builder::new().name("capsule-watch".to_owned()).spawn(move || {
             let why = writer.wait_until_ended().to_string();
             // The tree may be gone first when the process is leaving.
             let _ = myself.cast(CapsuleWriterMessage::ThreadEnded { why });
-        });
+        })?;
         Ok(())
     }
 

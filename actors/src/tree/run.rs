@@ -80,6 +80,7 @@ impl Actor for RunActor {
         let attempt = Attempt {
             shared: Arc::clone(&state.shared),
             worktrees: state.worktrees.clone(),
+            deadline_boot_ms: attempt::deadline(&state.shared, &run).await?,
             run: Arc::new(run),
             cancel: state.cancel.clone(),
         };

@@ -57,7 +57,12 @@ fn spawn(place: &Place) -> Result<Child, Fault> {
     let mut command = Command::new(this_program()?);
     command
         .args(["bot", "run", "--id", ITEM, "--kind", "review", "--base", "main", "--write-mode", "worktree"])
-        .args(["--goal", "find what is wrong with the new parser", "--accept", "every planted problem is found"])
+        .args([
+            "--goal",
+            "find what is wrong with the new parser",
+            "--accept",
+            "every planted problem is found",
+        ])
         .args(["--dedupe-key", "demo", "--ephemeral", "--json"])
         .current_dir(place.repository())
         .envs(place.environment())

@@ -44,7 +44,7 @@ pub(crate) async fn run(session: &Session, args: DemoArgs) -> Result<ExitCode, F
     let tell = |text: String| session.output.text(&text).map_err(Failure::from);
     tell(story::heading("A repository with ten planted problems"))?;
     let planted = project::plant(&place).await?;
-    tell(story::planted(&planted))?;
+    tell(story::planted(planted))?;
     prepare(&place, &tell).await?;
 
     tell(story::heading("A review in write mode, killed in the middle of a step"))?;
@@ -54,7 +54,7 @@ pub(crate) async fn run(session: &Session, args: DemoArgs) -> Result<ExitCode, F
     driver::run_to_the_end(&place).await?;
 
     let opened = open_here(&place.folders()).await?;
-    let shown = show(&place, &opened.control, killed.run_id, &planted, &tell).await;
+    let shown = show(&place, &opened.control, killed.run_id, planted, &tell).await;
     opened.leave().await;
     let code = shown?;
     tell(place.farewell())?;
@@ -63,10 +63,7 @@ pub(crate) async fn run(session: &Session, args: DemoArgs) -> Result<ExitCode, F
 
 /// Makes the repository known and adds the item. Without a sandbox the demonstration grants itself to do without, for its own
 /// planted repository, and says so.
-async fn prepare(
-    place: &Place,
-    tell: &impl Fn(String) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+async fn prepare(place: &Place, tell: &impl Fn(String) -> Result<(), Failure>) -> Result<(), Failure> {
     if let SandboxSupport::Unusable { reason, mend } = probe().await {
         place.write_policy_without_sandbox()?;
         tell(story::without_sandbox(&reason, &mend))?;

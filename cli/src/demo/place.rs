@@ -21,7 +21,8 @@ pub(super) struct Place {
 impl Place {
     /// A new folder: the one to keep, or a temporary one.
     pub(super) fn make(keep: Option<PathBuf>) -> Result<Self, Fault> {
-        let failed = |error: std::io::Error| Fault::new(ErrorCode::Io, format!("cannot make a folder: {error}"));
+        let failed =
+            |error: std::io::Error| Fault::new(ErrorCode::Io, format!("cannot make a folder: {error}"));
         let (root, temporary) = match keep {
             Some(keep) => {
                 let root = std::path::absolute(keep).map_err(failed)?;
@@ -73,7 +74,8 @@ impl Place {
         let file = self.folders().user_policy();
         let folder = file.parent().unwrap_or(&self.root);
         let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&file, text));
-        written.map_err(|error| Fault::new(ErrorCode::Io, format!("cannot write {}: {error}", file.display())))
+        written
+            .map_err(|error| Fault::new(ErrorCode::Io, format!("cannot write {}: {error}", file.display())))
     }
 
     /// Runs git in the repository, with nothing of the user's configuration.
@@ -142,5 +144,6 @@ fn git(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 fn no_git(error: &std::io::Error) -> Fault {
-    Fault::new(ErrorCode::Io, format!("the program `git` cannot be run: {error}")).hint("sudo apt install git")
+    Fault::new(ErrorCode::Io, format!("the program `git` cannot be run: {error}"))
+        .hint("sudo apt install git")
 }

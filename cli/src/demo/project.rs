@@ -68,7 +68,8 @@ pub(super) async fn plant(place: &Place) -> Result<&'static [Planted], Fault> {
     }
     write(&root, "src/ledger/upload.py", upload().as_bytes())?;
     write(&root, "data/books.bin", &(0..=255).cycle().take(4096).collect::<Vec<u8>>())?;
-    std::fs::remove_file(root.join("tests/test_report.py")).map_err(|error| io("tests/test_report.py", &error))?;
+    std::fs::remove_file(root.join("tests/test_report.py"))
+        .map_err(|error| io("tests/test_report.py", &error))?;
     commit(place, "Entries have tags").await?;
     Ok(&PLANTED)
 }

@@ -101,7 +101,9 @@ impl Told {
                 RunEvent::AttemptStarted { epoch, .. } => format!("attempt {epoch} starts"),
                 RunEvent::AttemptLost { epoch, why } => format!("attempt {epoch} is lost: {why:?}"),
                 RunEvent::StepStarted(intent) => format!("  {} begins", intent.key),
-                RunEvent::StepFinished { key, duration_ms, .. } => format!("  {key} done in {duration_ms} ms"),
+                RunEvent::StepFinished { key, duration_ms, .. } => {
+                    format!("  {key} done in {duration_ms} ms")
+                }
                 RunEvent::Ended { outcome, .. } => format!("ended: {}", outcome.status().word()),
                 _ => continue,
             };
@@ -161,7 +163,10 @@ impl Checks {
         let found = self.planted.iter().filter(|(_, found)| *found).count();
         let missed: Vec<&str> =
             self.planted.iter().filter(|(_, found)| !found).map(|(what, _)| *what).collect();
-        let mut text = line(missed.is_empty(), &format!("{found} of {} planted problems were found", self.planted.len()));
+        let mut text = line(
+            missed.is_empty(),
+            &format!("{found} of {} planted problems were found", self.planted.len()),
+        );
         for what in missed {
             text += &line(false, &format!("missed: {what}"));
         }
@@ -169,7 +174,10 @@ impl Checks {
         text += &line(self.finished_once, "no step was done twice");
         text += &line(self.applies, "git apply --check takes the patch");
         text += &line(self.untouched, "the checkout, its index and its branches are untouched");
-        let counts = format!("{} events, {} links, {} blobs", verification.events, verification.links, verification.blobs);
+        let counts = format!(
+            "{} events, {} links, {} blobs",
+            verification.events, verification.links, verification.blobs
+        );
         let verified = match &verification.first_problem {
             None => format!("the record is sound: {counts}"),
             Some(problem) => format!("the record is not sound: {}", safe(problem)),

@@ -5,8 +5,8 @@ use windlass_domain::event::Event;
 use windlass_domain::workspace::Workspace;
 
 use crate::document::{
-    ArtifactReply, BotRunCheckpoints, BotRunLog, Document, PatchBundle, PolicyCheckReply, PolicyReply, ResultDocument,
-    ReviewReport, RunDocument, StatusReply, VerificationReply, WrittenReply,
+    ArtifactReply, BotRunCheckpoints, BotRunLog, Document, PatchBundle, PolicyCheckReply, PolicyReply,
+    ResultDocument, ReviewReport, RunDocument, StatusReply, VerificationReply, WrittenReply,
 };
 use crate::view::{EventPage, ItemList, ItemView, RunPage};
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use windlass_domain::artifact::{Artifact, ArtifactPath};
 use windlass_domain::capture::DataClass;
-use windlass_domain::child::ChildSpec;
+use windlass_domain::child::{ChildEnd, ChildSpec, EndedBecause};
 use windlass_domain::diff::ObjectId;
 use windlass_domain::digest::{Digest, Json};
 use windlass_domain::event::EventData;
@@ -186,9 +186,17 @@ impl RunContext {
                 Held::Finished(finish) => {
                     self.note_lost_tail(&key, hold_id, finish.lost_bytes).await?;
                     let value = derive(&finish);
-                    let value = self.finish(key, &value, finish.duration_ms).await?;
+                    let value = self.finish(key.clone(), &value, finish.duration_ms).await?;
                     self.ports.children.discard(hold_id).await;
-                    return if finish.was_cancelled() { Err(Stop::Cancelled) } else { Ok(value) };
+                    return match finish.end {
+                        ChildEnd::Ended { why: EndedBecause::Cancelled } => Err(Stop::Cancelled),
+                        ChildEnd::Ended { why: EndedBecause::TimeLimit }
+                            if self.ports.record.is_out_of_time() =>
+                        {
+                            Err(out_of_time(&key))
+                        }
+                        _ => Ok(value),
+                    };
                 }
                 Held::Lost { why } => match child.on_lost {
                     OnLost::Redo | OnLost::ResumeSession => {
@@ -353,6 +361,10 @@ impl RunContext {
         }
         let recorded = journal.next_of(&self.branch);
         drop(journal);
+        let finalizing = self.finalizing.load(Ordering::Relaxed);
+        if recorded.is_none() && !finalizing && self.ports.record.is_out_of_time() {
+            return Err(out_of_time(&key));
+        }
         match &recorded {
             Some(step) if step.key != key => Err(Stop::mismatch(key, &format!("`{}` there", step.key))),
             Some(step) if step.input_digest != input_digest => {
@@ -428,6 +440,12 @@ impl RunContext {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The run's time is used up, at this step.
+fn out_of_time(key: &StepKey) -> Stop {
+    let message = format!("the run's time was used up at step `{key}`; give it more with --max-duration");
+    Stop::Blocked { reason: BlockedReason::BudgetExhausted, message }
 }
 
 /// A child to hold, and what its loss means.

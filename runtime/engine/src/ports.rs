@@ -1,7 +1,7 @@
 //! What an engine needs from outside, as traits. The actors implement them with the capsule and the adapters.
 
 use async_trait::async_trait;
-use windlass_domain::child::{ChildEnd, ChildSpec, EndedBecause};
+use windlass_domain::child::{ChildEnd, ChildSpec};
 use windlass_domain::diff::{ObjectId, Patch, Rebase};
 use windlass_domain::digest::Digest;
 use windlass_domain::event::Event;
@@ -27,6 +27,9 @@ pub trait Record: Send + Sync {
 
     /// The type of the run's work item, which never changes.
     async fn item_type(&self) -> Result<ItemType, RecordError>;
+
+    /// Whether the run's time is used up. Finalization still gets its steps.
+    fn is_out_of_time(&self) -> bool;
 
     /// A fresh id for a start of a child.
     fn draw_hold_id(&self) -> HoldId;
@@ -200,14 +203,6 @@ pub struct ChildFinish {
     pub duration_ms: u64,
     /// Bytes that a crash took from its output.
     pub lost_bytes: u64,
-}
-
-impl ChildFinish {
-    /// Whether the run's cancellation ended it.
-    #[must_use]
-    pub fn was_cancelled(&self) -> bool {
-        matches!(self.end, ChildEnd::Ended { why: EndedBecause::Cancelled })
-    }
 }
 
 /// A holder could not be started or reached.

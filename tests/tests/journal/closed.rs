@@ -9,7 +9,8 @@ use windlass_domain::digest::Digest;
 use windlass_domain::id::HoldId;
 use windlass_domain::run::step::StepKey;
 use windlass_engine::ports::{
-    CheckCache, Children, ChildrenError, Held, Ports, Record, Repository, RepositoryError, Surroundings, WorktreeRole,
+    CheckCache, Children, ChildrenError, Held, Ports, Record, Repository, RepositoryError, Surroundings,
+    WorktreeRole,
 };
 use windlass_policy::{Permit, RunTool, WriteWorktree};
 

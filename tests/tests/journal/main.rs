@@ -72,6 +72,10 @@ impl Record for Direct {
         Ok(ItemType::Task)
     }
 
+    fn is_out_of_time(&self) -> bool {
+        false
+    }
+
     fn draw_hold_id(&self) -> HoldId {
         HoldId::from_bytes([1; 16])
     }
@@ -92,7 +96,12 @@ impl Story {
         let folder = tempfile::tempdir().unwrap();
         let lock = LockText { pid: 1, host: String::new(), start: String::new(), version: String::new() };
         let options = Options { map_bytes: 64 << 20, ..Options::default() };
-        let opened = windlass_capsule::create_or_open(&folder.path().join("capsule"), options, &lock, Box::new(|_, _| {}));
+        let opened = windlass_capsule::create_or_open(
+            &folder.path().join("capsule"),
+            options,
+            &lock,
+            Box::new(|_, _| {}),
+        );
         let (writer, reader) = opened.unwrap();
         let run_id = RunId::from_bytes([2; 16]);
         submit(&writer, run_id, capture);
@@ -110,11 +119,19 @@ impl Story {
         };
         let op = Op::Run { run_id: run.run_id, commands: vec![start], blobs: Vec::new() };
         self.record.writer.write_blocking(Class::Durable, op).unwrap();
-        RunContext::new(closed::ports(self.record.clone()), &self.record.run(), Journal::of(&self.record.all()))
+        RunContext::new(
+            closed::ports(self.record.clone()),
+            &self.record.run(),
+            Journal::of(&self.record.all()),
+        )
     }
 
     fn count(&self, fits: impl Fn(&RunEvent) -> bool) -> usize {
-        self.record.all().iter().filter(|event| matches!(&event.data, EventData::Run(event) if fits(event))).count()
+        self.record
+            .all()
+            .iter()
+            .filter(|event| matches!(&event.data, EventData::Run(event) if fits(event)))
+            .count()
     }
 }
 
@@ -141,7 +158,8 @@ fn submit(writer: &Writer, run_id: RunId, capture: CaptureMode) {
         version: 1,
         context: None,
     })));
-    let context = MaieuticContext::from_flags("goal".to_owned(), vec!["done".to_owned()], "me".to_owned(), now);
+    let context =
+        MaieuticContext::from_flags("goal".to_owned(), vec!["done".to_owned()], "me".to_owned(), now);
     let request: RunRequest = serde_json::from_value(serde_json::json!({
         "workspace_id": workspace_id, "work_item_id": id, "kind": "review", "capture_mode": capture,
         "write_mode": "none", "preset": "quick", "scopes": [], "base": null, "head": null, "agent_profile": null,
@@ -325,4 +343,3 @@ async fn an_older_attempt_is_fenced() {
     assert!(refused.to_string().contains("attempt 1 was replaced"), "{refused}");
     assert_eq!(effect.times(), 0);
 }
-

@@ -172,8 +172,14 @@ async fn wait(session: &Session, need: Need, run_id: RunId) -> Result<ExitCode, 
     });
     let fresh = progress.during(following).await?;
     let current = fresh.as_ref().unwrap_or(session);
-    let view = current.control(need).await?.show_run(RunRef { run_id }).await?;
-    finish(session, &view)
+    let shown = match current.control(need).await {
+        Ok(control) => control.show_run(RunRef { run_id }).await,
+        Err(fault) => Err(fault),
+    };
+    if let Some(fresh) = fresh {
+        fresh.leave().await;
+    }
+    finish(session, &shown?)
 }
 
 /// What a waiting person wants to read of an event.

@@ -22,7 +22,7 @@ pub(crate) async fn run(session: &Session, args: WatchArgs) -> Result<ExitCode, 
     if from > Seq(1) && is_over(session, Need::Read, run_id, from).await? {
         return Ok(ExitCode::Success);
     }
-    to_the_end(session, Need::Read, run_id, from, |event| {
+    let fresh = to_the_end(session, Need::Read, run_id, from, |event| {
         if output.json() {
             output.line(event)?
         } else {
@@ -31,6 +31,9 @@ pub(crate) async fn run(session: &Session, args: WatchArgs) -> Result<ExitCode, 
         Ok(())
     })
     .await?;
+    if let Some(fresh) = fresh {
+        fresh.leave().await;
+    }
     output.next(&[format!("windlass bot show --run {run_id}")])?;
     Ok(ExitCode::Success)
 }
