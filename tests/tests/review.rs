@@ -1,6 +1,6 @@
 //! A review that may write: what its patch says of the branch it is meant for, whatever that branch does meanwhile, and what a
 //! review stores of what it found, did and could not finish.
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
 
 use std::process::{Command, Stdio};
 
