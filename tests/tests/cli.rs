@@ -1,5 +1,4 @@
 //! The command line over a bus: what `--wait` exits with, and that the stream and the record say the same.
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 use std::process::Stdio;
 
