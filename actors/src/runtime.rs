@@ -15,7 +15,7 @@ use crate::clock;
 use crate::control::Local;
 use crate::folders::Folders;
 use crate::shared::{Activity, Shared};
-use crate::store::{Store, blocking};
+use crate::store::{Heads, Store, blocking};
 use crate::tree::root::{Root, RootArguments, RootMessage};
 
 /// What a process needs to drive runs.
@@ -85,17 +85,17 @@ pub async fn start(config: Config) -> Result<Runtime, StartError> {
         let made = blocking(move || std::fs::create_dir_all(folder)).await;
         made.map_err(|source| StartError::Folder { path, source })?;
     }
-    let (head, head_seen) = watch::channel(windlass_domain::id::Cursor::default());
+    let heads = Heads::default();
+    let told = heads.clone();
     let capsule = folders.capsule();
     let opened = blocking(move || {
-        let observer = Box::new(move |cursor, _events: &[windlass_domain::event::Event]| {
-            head.send_replace(cursor);
-        });
+        let observer =
+            Box::new(move |_head, events: &[windlass_domain::event::Event]| told.committed(events));
         windlass_capsule::create_or_open(&capsule, Options::default(), &lock_text(), observer)
     });
     let (writer, reader) = opened.await?;
     let shared = Arc::new(Shared {
-        store: Store::new(writer.clone(), reader, head_seen),
+        store: Store::new(writer.clone(), reader, heads),
         folders,
         launcher,
         sandbox: sandbox().await,

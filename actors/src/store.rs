@@ -1,6 +1,7 @@
 //! The capsule as actors use it: writes that can be awaited, and reads off the async threads.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 use windlass_capsule::{
@@ -8,7 +9,7 @@ use windlass_capsule::{
 };
 use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::event::{Event, Stream};
-use windlass_domain::id::{Cursor, Seq};
+use windlass_domain::id::Seq;
 
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +30,41 @@ pub(crate) enum StoreError {
 pub(crate) struct Store {
     writer: Writer,
     reader: Arc<Reader>,
-    head: watch::Receiver<Cursor>,
+    heads: Heads,
+}
+
+/// Tells those who follow a stream when it grew, and nobody else: a commit to one run wakes no watcher of another.
+#[derive(Clone, Default)]
+pub(crate) struct Heads {
+    followed: Arc<Mutex<HashMap<Stream, watch::Sender<Seq>>>>,
+}
+
+impl Heads {
+    /// Changes with each commit to this stream from now on.
+    pub(crate) fn follow(&self, stream: &Stream) -> watch::Receiver<Seq> {
+        self.lock().entry(stream.clone()).or_default().subscribe()
+    }
+
+    /// Tells what was committed. Streams that nobody follows any more are forgotten.
+    pub(crate) fn committed(&self, events: &[Event]) {
+        let mut followed = self.lock();
+        followed.retain(|_, head| head.receiver_count() > 0);
+        for event in events {
+            if let Some(head) = followed.get(&event.stream) {
+                head.send_replace(event.seq);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Stream, watch::Sender<Seq>>> {
+        // The map is whole between any two of its calls.
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Store {
-    pub(crate) fn new(writer: Writer, reader: Reader, head: watch::Receiver<Cursor>) -> Self {
-        Self { writer, reader: Arc::new(reader), head }
+    pub(crate) fn new(writer: Writer, reader: Reader, heads: Heads) -> Self {
+        Self { writer, reader: Arc::new(reader), heads }
     }
 
     /// Commits durably: the answer comes after it is on disk.
@@ -71,9 +101,9 @@ impl Store {
         blocking(move || read(&reader)).await
     }
 
-    /// Changes with each commit.
-    pub(crate) fn head(&self) -> watch::Receiver<Cursor> {
-        self.head.clone()
+    /// Who is told of commits.
+    pub(crate) const fn heads(&self) -> &Heads {
+        &self.heads
     }
 
     pub(crate) fn writer(&self) -> &Writer {

@@ -1,4 +1,4 @@
-//! Following a run: what is recorded, then what comes, woken by each commit.
+//! Following a run: what is recorded, then what comes, woken by each commit to it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use windlass_contract::control::EventStream;
 use windlass_contract::error::Fault;
 use windlass_contract::request::WatchRun;
 use windlass_domain::event::{Event, EventData, Stream};
-use windlass_domain::id::{Cursor, Seq};
+use windlass_domain::id::Seq;
 use windlass_domain::run::event::RunEvent;
 
 use super::faults;
@@ -24,7 +24,7 @@ struct Watching {
     stream: Stream,
     next: Seq,
     ready: VecDeque<Event>,
-    head: watch::Receiver<Cursor>,
+    head: watch::Receiver<Seq>,
     over: bool,
 }
 
@@ -33,12 +33,13 @@ pub(super) async fn watch(shared: &Arc<Shared>, request: WatchRun) -> Result<Eve
     let run_id = request.run_id;
     let run = shared.store.read(move |reader| reader.run(run_id)).await.map_err(faults::read)?;
     run.ok_or_else(|| faults::unknown_run(run_id))?;
+    let stream = Stream::Run { run_id };
     let watching = Watching {
         shared: Arc::clone(shared),
-        stream: Stream::Run { run_id },
+        head: shared.store.heads().follow(&stream),
+        stream,
         next: Seq(request.from.0.max(1)),
         ready: VecDeque::new(),
-        head: shared.store.head(),
         over: false,
     };
     Ok(stream::unfold(watching, next).boxed())
