@@ -158,7 +158,7 @@ fn requests_that_admission_refuses() {
 fn a_mistake_in_the_checks_file_is_a_finding_with_its_place() {
     let (home, repository) = place("[[check]]\nname = \"look\"\nagrv = [\"true\"]\n");
     let report = report(&home, &repository, &ephemeral(&home, repository.path(), &[]));
-    let finding = &report["suggestions"][0];
+    let finding = &report["must_fix"][0];
     assert_eq!(
         (&finding["file"], &finding["line"]),
         (&".windlass/checks.toml".into(), &3.into()),

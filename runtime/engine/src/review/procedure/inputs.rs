@@ -207,7 +207,8 @@ fn unusable_checks(message: &str) -> Finding {
         rationale: "The checks that the project wants were not run; the defaults were. Mend the file on the base branch.".to_owned(),
         scope: Scope::Correctness,
         severity: Severity::Error,
-        origin: FindingOrigin::Old,
+        // It was there before, but it keeps this review from what it should have done, so it stands first.
+        origin: FindingOrigin::Unknown,
         confidence: Confidence::High,
     }
 }
