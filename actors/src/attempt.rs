@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use windlass_capsule::ReadError;
 use windlass_domain::diff::ObjectId;
 use windlass_domain::event::{EventData, Stream};
+use windlass_domain::id::RunId;
 use windlass_domain::run::Run;
 use windlass_domain::run::event::RunEvent;
 use windlass_engine::ports::Ports;
@@ -181,7 +182,7 @@ pub(crate) async fn sweep(shared: &Shared) {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             // Only what is named like a run is ours.
-            if name.parse::<windlass_domain::id::RunId>().is_ok() && !keep.contains(&name) {
+            if name.parse::<RunId>().is_ok() && !keep.contains(&name) {
                 std::fs::remove_dir_all(entry.path())?;
             }
         }
@@ -192,14 +193,14 @@ pub(crate) async fn sweep(shared: &Shared) {
     }
 }
 
-/// Removes what an ended run leaves outside the record. Worktrees with its branch stay until somebody cleans up.
-pub(crate) async fn tidy(attempt: &Attempt) {
-    let scratch = attempt.shared.folders.scratch(attempt.run.run_id);
+/// Removes what a run that is about to end leaves outside the record. Worktrees with its branch stay until somebody cleans up.
+pub(crate) async fn tidy(shared: &Shared, run_id: RunId) {
+    let scratch = shared.folders.scratch(run_id);
     let removed = blocking(move || match std::fs::remove_dir_all(&scratch) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     });
     if let Err(error) = removed.await {
-        tracing::warn!(run_id = %attempt.run.run_id, %error, "the run's scratch folder could not be removed");
+        tracing::warn!(%run_id, %error, "the run's scratch folder could not be removed");
     }
 }

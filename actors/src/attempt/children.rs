@@ -77,6 +77,10 @@ impl Children for HeldChildren {
         }
     }
 
+    async fn tidy(&self) {
+        super::tidy(&self.shared, self.run.run_id).await;
+    }
+
     async fn surroundings(&self) -> Result<Surroundings, ChildrenError> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         Ok(Surroundings {

@@ -13,6 +13,7 @@ use windlass_domain::run::command::RunCommand;
 use windlass_domain::run::event::{AttemptLoss, RunEvent};
 use windlass_domain::run::{Run, RunState};
 use windlass_engine::drive;
+use windlass_engine::ports::RecordError;
 
 use super::policy::PolicyMessage;
 use super::worktree::WorktreeMessage;
@@ -91,17 +92,22 @@ impl Actor for RunActor {
                     Ok(policy) => {
                         drive::drive(attempt.ports().await?, &attempt.run, Arc::new(policy)).await?
                     }
-                    Err(reason) => drive::give_up(&attempt.record(), &attempt.run, reason).await?,
+                    Err(reason) => give_up(&attempt, reason).await?,
                 }
             }
             Task::GiveUp { reason } => {
-                drive::give_up(&attempt.record(), &attempt.run, reason.clone()).await?;
+                give_up(&attempt, reason.clone()).await?;
             }
         }
-        attempt::tidy(&attempt).await;
         myself.stop(None);
         Ok(())
     }
+}
+
+/// Ends the run as failed.
+async fn give_up(attempt: &Attempt, reason: String) -> Result<(), RecordError> {
+    attempt::tidy(&attempt.shared, attempt.run.run_id).await;
+    drive::give_up(&attempt.record(), &attempt.run, reason).await
 }
 
 /// Commits the start of the attempt, which fences every earlier one.

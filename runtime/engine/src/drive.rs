@@ -59,6 +59,7 @@ pub async fn drive(
         Ok(conclusion) => conclusion,
         Err(stop) => conclude(stop)?,
     };
+    ports.children.tidy().await;
     Ok(publish(ports.record.as_ref(), run, conclusion).await?)
 }
 

@@ -174,6 +174,8 @@ pub trait Children: Send + Sync {
     ) -> Result<Held, ChildrenError>;
     /// Forgets a hold whose step has its result.
     async fn discard(&self, hold_id: HoldId);
+    /// Removes what the run's children left in its scratch folder. Called when none will be started any more.
+    async fn tidy(&self);
     /// The folders and programs that checks need here.
     async fn surroundings(&self) -> Result<Surroundings, ChildrenError>;
 }

@@ -102,6 +102,7 @@ impl Children for Closed {
         Err(ChildrenError { message: "this engine has no children".to_owned() })
     }
     async fn discard(&self, _: HoldId) {}
+    async fn tidy(&self) {}
     async fn surroundings(&self) -> Result<Surroundings, ChildrenError> {
         Err(ChildrenError { message: "this engine has no children".to_owned() })
     }
