@@ -179,6 +179,8 @@ async fn refused_submissions(told: &mut Transcript, control: &dyn Control, folde
             "research that writes",
             SubmitRun { kind: RunKind::Research, write_mode: WriteMode::Worktree, ..base() },
         ),
+        ("research", SubmitRun { kind: RunKind::Research, ..base() }),
+        ("an unknown agent profile", SubmitRun { agent_profile: Some("nobody".to_owned()), ..base() }),
         ("a project", SubmitRun { id: id("P-1"), ..base() }),
         ("a feature held for research", SubmitRun { id: id("F-1"), ..base() }),
         ("an unknown base", SubmitRun { base: Some("nowhere".to_owned()), ..base() }),

@@ -8,13 +8,14 @@ use windlass_capsule::{Op, Submission, Written};
 use windlass_contract::error::{ErrorCode, Fault};
 use windlass_contract::request::{Caller, SubmitRun};
 use windlass_contract::view::Accepted;
+use windlass_domain::admission::AdmissionRefusal;
 use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::diff::ObjectId;
 use windlass_domain::digest::{Digest, canonical_json};
 use windlass_domain::id::{RunId, WorkspaceId};
 use windlass_domain::item::WorkItem;
 use windlass_domain::run::event::{Admission, PolicyVerdict};
-use windlass_domain::run::request::{Preset, RunRequest, Scope, Trigger, WriteMode};
+use windlass_domain::run::request::{Preset, RunKind, RunRequest, Scope, Trigger, WriteMode};
 use windlass_engine::drive::ENGINE_VERSION;
 use windlass_git::{Head, Repository};
 use windlass_policy::{Ask, Capability, Policy};
@@ -39,6 +40,7 @@ pub(super) async fn submit(
         let queue_place = queue(shared, run_id).await?;
         return Ok(Accepted { run_id, new: false, queue_place, warnings: Vec::new() });
     }
+    check_offered(&request)?;
     let item = item(shared, workspace_id, &request).await?;
     let context_digest = check_context(shared, &item, &request).await?;
     let grants = grants(&request)?;
@@ -72,6 +74,25 @@ pub(super) async fn submit(
     };
     let queue_place = queue(shared, run_id).await?;
     Ok(Accepted { run_id, new, queue_place, warnings: Vec::new() })
+}
+
+/// Whether this version can do what is asked. A run that could only fail is refused before it exists.
+fn check_offered(request: &SubmitRun) -> Result<(), Fault> {
+    match (request.kind, request.write_mode, &request.agent_profile) {
+        (RunKind::Research, WriteMode::Worktree, _) => {
+            Err(faults::admission(AdmissionRefusal::ResearchWrites))
+        }
+        (RunKind::Research, WriteMode::None, _) => {
+            let text = "this version of windlass has no research engine; it runs reviews";
+            Err(Fault::new(ErrorCode::BadRequest, text).hint("--kind review"))
+        }
+        (RunKind::Review, _, Some(profile)) => {
+            let text = format!("there is no agent profile `{}`", profile.escape_debug());
+            Err(Fault::new(ErrorCode::UnknownProfile, text)
+                .hint("leave --agent out; a review needs no agent"))
+        }
+        (RunKind::Review, _, None) => Ok(()),
+    }
 }
 
 /// What makes a repeated request the same: all that was asked for, without when, by whom, and from which
