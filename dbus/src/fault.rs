@@ -87,7 +87,7 @@ pub(crate) fn not_connected(error: &zbus::Error) -> Fault {
 /// The service cannot be reached.
 pub(crate) fn unavailable(message: String) -> Fault {
     Fault::new(ErrorCode::BusUnavailable, message)
-        .hint("start the service: windlass service start")
+        .hint("start the service: windlass service run")
         .hint("or work without it: add --ephemeral")
 }
 
@@ -156,7 +156,7 @@ fn from_standard(error: &fdo::Error) -> Fault {
         | E::UnknownObject(message)
         | E::InvalidArgs(message) => {
             Fault::new(ErrorCode::Io, format!("the service does not understand the call: {message}")).hint(
-                "the service may be of another version than this program; restart it: windlass service stop",
+                "the service may be of another version than this program; compare: windlass service status",
             )
         }
         E::ZBus(error) => from_bus(error),

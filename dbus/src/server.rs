@@ -38,7 +38,7 @@ pub enum ServeError {
     )]
     NoBus(#[source] zbus::Error),
     /// Another process is the service.
-    #[error("the bus name {BUS_NAME} belongs to {owner}; stop it first: windlass service stop")]
+    #[error("the bus name {BUS_NAME} belongs to {owner}; end that process first")]
     NameTaken {
         /// `process <pid>`, or what is known.
         owner: String,

@@ -54,7 +54,7 @@ fn errors_of_the_bus_say_whether_something_may_have_been_done() {
     };
     let (code, hints) = code_and_hint(fdo::Error::ServiceUnknown(String::new()));
     assert_eq!(code, ErrorCode::BusUnavailable);
-    assert!(hints.contains("windlass service start") && hints.contains("--ephemeral"), "{hints}");
+    assert!(hints.contains("windlass service run") && hints.contains("--ephemeral"), "{hints}");
     let (code, hints) = code_and_hint(fdo::Error::SpawnChildExited(String::new()));
     assert_eq!(code, ErrorCode::BusUnavailable);
     assert!(hints.contains("journalctl"), "{hints}");

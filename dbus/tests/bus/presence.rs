@@ -28,7 +28,7 @@ async fn a_bus_without_the_service_says_what_to_do() {
     assert!(!client.is_running().await);
     assert!(!client.is_reachable().await);
     let hints = hints(&client.service_status().await.unwrap_err());
-    assert!(hints.contains("windlass service start") && hints.contains("--ephemeral"), "{hints}");
+    assert!(hints.contains("windlass service run") && hints.contains("--ephemeral"), "{hints}");
     let watch = WatchRun { run_id: RunId::from_bytes([1; 16]), from: Seq(1) };
     let fault = client.watch_run(watch).await.err().unwrap();
     assert_eq!(fault.code(), ErrorCode::BusUnavailable);
