@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -95,12 +96,23 @@ async fn in_process(folders: &Folders) -> Result<Reached, Fault> {
 pub(crate) struct Opened {
     pub(crate) control: Local,
     runtime: Runtime,
+    capsule: PathBuf,
 }
 
+/// How long an ended tree's last reader may take: it is in the middle of one short snapshot at most.
+const LAST_READER: Duration = Duration::from_secs(5);
+
 impl Opened {
-    /// Ends the tree and closes the capsule.
+    /// Ends the tree and closes the capsule, so that this process may open it again.
     pub(crate) async fn leave(self) {
-        self.runtime.stop().await;
+        let Self { control, runtime, capsule } = self;
+        drop(control);
+        runtime.stop().await;
+        let closing =
+            tokio::task::spawn_blocking(move || windlass_capsule::wait_until_closed(&capsule, LAST_READER));
+        if !closing.await.unwrap_or(false) {
+            tracing::warn!("the capsule is still being read in this process");
+        }
     }
 }
 
@@ -109,13 +121,15 @@ impl Opened {
 /// # Errors
 /// What keeps the capsule from being opened for writing.
 pub(crate) async fn open_here(folders: &Folders) -> Result<Opened, Fault> {
+    let for_actors = folders.for_actors()?;
+    let capsule = for_actors.capsule();
     let config = windlass_actors::Config {
-        folders: folders.for_actors()?,
+        folders: for_actors,
         launcher: direct_launcher()?,
         recover: windlass_actors::Recover::None,
     };
     let runtime = windlass_actors::start(config).await.map_err(|error| not_started(&error))?;
-    Ok(Opened { control: runtime.control(), runtime })
+    Ok(Opened { control: runtime.control(), runtime, capsule })
 }
 
 /// Holders as processes that leave this one's session: there may be no user manager to start units.

@@ -40,10 +40,17 @@ pub(crate) fn process(pid: i32) -> Option<Process> {
 
 /// The calling process.
 pub(crate) fn own() -> io::Result<ProcessIdentity> {
+    Ok(own_line()?.identity)
+}
+
+/// The session of the calling process: the number of its leader, zero for one outside this pid namespace.
+pub(crate) fn own_session() -> io::Result<i32> {
+    Ok(own_line()?.session)
+}
+
+fn own_line() -> io::Result<Process> {
     let pid = rustix::process::getpid().as_raw_nonzero().get();
-    process(pid)
-        .map(|own| own.identity)
-        .ok_or_else(|| io::Error::other("/proc/self/stat cannot be read; mount /proc"))
+    process(pid).ok_or_else(|| io::Error::other("/proc/self/stat cannot be read; mount /proc"))
 }
 
 /// Reads the whole table. Processes that end meanwhile are left out.

@@ -77,6 +77,18 @@ async fn a_child_without_walls_has_the_given_environment_its_mark_and_nothing_el
 }
 
 #[tokio::test]
+async fn a_holder_works_where_the_leader_of_its_session_is_outside_the_pid_namespace() {
+    let place = Place::new();
+    let hold = Hold::prepare(&place.holds(), new_id(), &place.script("echo inside")).unwrap();
+    let mut holder = std::process::Command::new("unshare");
+    holder.args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]);
+    holder.arg(support::holder_program()).arg(place.folder(hold.id()));
+    assert!(holder.status().unwrap().success());
+    let mut following = attach_or_start(hold, Epoch(1), SpoolCursor::default()).await.unwrap();
+    assert_eq!(finish(&mut following).await.out(), "inside\n");
+}
+
+#[tokio::test]
 async fn a_child_has_no_input_no_terminal_and_its_own_folder() {
     let place = Place::new();
     let script = "cat; pwd; if (: < /dev/tty) 2>/dev/null; then echo terminal; fi; ps -o pgid= -p $$ | tr -d ' '; echo $$";

@@ -1,7 +1,7 @@
 //! The child process that drives the demonstration's run, and its end by force in the middle of a step.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use futures::StreamExt as _;
 use inotify::{Inotify, WatchMask};
@@ -31,25 +31,38 @@ pub(super) async fn run_and_kill(place: &Place) -> Result<Killed, Fault> {
     let pid = child.id().unwrap_or_default();
     let capsule = place.folders().state.join("capsule");
     let begun = tokio::select! {
-        begun = slow_check_begins(&capsule) => begun?,
+        begun = slow_check_begins(&capsule) => Some(begun?),
         ended = child.wait() => {
-            let ended = ended.map_err(|error| io("wait for the child process", &error))?;
-            return Err(Fault::new(ErrorCode::Io, format!("the child process ended before it could be killed: {ended}")));
+            ended.map_err(|error| io("wait for the child process", &error))?;
+            None
         }
+    };
+    let Some((run_id, step)) = begun else {
+        let output = last_words(child).await?;
+        return Err(ended_otherwise("the child process ended before it could be killed", &output));
     };
     child.start_kill().map_err(|error| io("kill the child process", &error))?;
     child.wait().await.map_err(|error| io("wait for the child process", &error))?;
-    let (run_id, step) = begun;
     Ok(Killed { run_id, pid, step })
 }
 
 /// Starts the driver again with the same request, and lets it drive its run to the end.
 pub(super) async fn run_to_the_end(place: &Place) -> Result<(), Fault> {
-    let ended = spawn(place)?.wait().await.map_err(|error| io("wait for the child process", &error))?;
-    match ended.code() {
-        Some(0) => Ok(()),
-        _ => Err(Fault::new(ErrorCode::Io, format!("the run did not succeed: {ended}"))),
+    let output = last_words(spawn(place)?).await?;
+    if output.status.success() {
+        return Ok(());
     }
+    Err(ended_otherwise("the run did not succeed", &output))
+}
+
+async fn last_words(child: Child) -> Result<Output, Fault> {
+    child.wait_with_output().await.map_err(|error| io("wait for the child process", &error))
+}
+
+/// What became of a child that ended otherwise than it should have, in its own words.
+fn ended_otherwise(what: &str, output: &Output) -> Fault {
+    let said = String::from_utf8_lossy(&output.stderr);
+    Fault::new(ErrorCode::Io, format!("{what}: {}; it said: {}", output.status, said.trim()))
 }
 
 /// `windlass bot run … --ephemeral`, as a user would type it. The dedupe key makes both times the same request.
@@ -69,7 +82,7 @@ fn spawn(place: &Place) -> Result<Child, Fault> {
         .env_remove("WINDLASS_STATE_DIR")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stderr(Stdio::piped());
     command.spawn().map_err(|error| io("start the child process", &error))
 }
 

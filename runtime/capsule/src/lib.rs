@@ -29,7 +29,7 @@ pub use blob::{MAX_INLINE_BLOB_BYTES, StagedBlob};
 pub use error::{ContinuationRefusal, OpenError, Overloaded, ReadError, StageError, StoreFault, WriteError};
 pub use folder::{LastStop, last_stop};
 pub use lock::{LockText, wait_until_unlocked};
-pub use open::{Clock, Observer, create_or_open, open_read_only};
+pub use open::{Clock, Observer, create_or_open, open_read_only, wait_until_closed};
 pub use page::{ItemFilter, MAX_PAGE, Page, PageKey, RunFilter, RunPage, RunScope, RunSummary};
 pub use reader::{CapsuleStats, Reader};
 pub use record::{BadRecord, FORMAT};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use heed::{EnvFlags, EnvOpenOptions};
 use windlass_domain::event::Event;
@@ -77,6 +78,15 @@ pub fn open_read_only(folder: &Path) -> Result<Reader, OpenError> {
     let store = map(folder, None, EnvFlags::READ_ONLY)?;
     let tables = Tables::open(&store).map_err(|error| store_error(folder, error))?;
     Ok(Reader::new(Arc::new(Inner { store, tables, folder: folder.to_owned(), writable: false })))
+}
+
+/// Waits until nothing in this process has the capsule of this folder open any more, and says whether that came about in
+/// time: a store can be open once in a process, and the last reader may end a moment after the writer.
+#[must_use]
+pub fn wait_until_closed(folder: &Path, patience: Duration) -> bool {
+    // A folder that cannot be found is open nowhere.
+    let Ok(folder) = folder.canonicalize() else { return true };
+    heed::env_closing_event(folder).is_none_or(|closing| closing.wait_timeout(patience))
 }
 
 /// Checks the head against the mark of the last clean stop, or writes what a new capsule needs. Returns the head.

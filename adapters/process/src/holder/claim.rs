@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{getpid, getsid, set_child_subreaper, setsid};
+use rustix::process::{getpid, set_child_subreaper, setsid};
 use tokio::net::UnixListener;
 
 use super::describe;
@@ -18,8 +18,9 @@ use crate::processes;
 /// After it, the session's members are this process and what it starts, which is what lets them be told from others
 /// later.
 pub(super) fn detach() -> io::Result<()> {
-    // A process that leads its session already, as a systemd service does, may not start another one.
-    if getsid(None)? != getpid() {
+    // A process that leads its session already, as a systemd service does, may not start another one. The session's
+    // number is zero where its leader is outside this pid namespace, which `getsid` has no value for.
+    if processes::own_session()? != getpid().as_raw_nonzero().get() {
         setsid()?;
     }
     set_child_subreaper(Some(getpid()))?;
