@@ -23,8 +23,11 @@ use crate::rows::CapsuleHead;
 
 const FORMAT_FILE: &str = "format.json";
 const CLEAN_FILE: &str = "clean.json";
-const DATA_FILE: &str = "data.mdb";
-const BLOBS_FOLDER: &str = "blobs";
+pub(crate) const DATA_FILE: &str = "data.mdb";
+pub(crate) const BLOBS_FOLDER: &str = "blobs";
+
+/// LMDB's table of readers, which whoever opens the store makes.
+pub(crate) const LOCK_TABLE_FILE: &str = "lock.mdb";
 
 /// Largest sidecar that is read, in bytes: both have a few short fields.
 const MAX_SIDECAR_BYTES: u64 = 4096;
@@ -170,7 +173,10 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn read_sidecar<T: for<'de> Deserialize<'de>>(folder: &Path, name: &str) -> Result<Option<T>, OpenError> {
+pub(crate) fn read_sidecar<T: for<'de> Deserialize<'de>>(
+    folder: &Path,
+    name: &str,
+) -> Result<Option<T>, OpenError> {
     let path = folder.join(name);
     let mut text = String::new();
     let read = File::open(&path).and_then(|file| file.take(MAX_SIDECAR_BYTES).read_to_string(&mut text));
@@ -185,7 +191,11 @@ fn read_sidecar<T: for<'de> Deserialize<'de>>(folder: &Path, name: &str) -> Resu
     })
 }
 
-fn write_sidecar(folder: &Path, name: &'static str, value: &impl Serialize) -> Result<(), OpenError> {
+pub(crate) fn write_sidecar(
+    folder: &Path,
+    name: &'static str,
+    value: &impl Serialize,
+) -> Result<(), OpenError> {
     let path = folder.join(name);
     let temporary = folder.join(format!("{name}.new"));
     let mut text = serde_json::to_string(value).expect("a sidecar holds numbers and texts only");

@@ -83,6 +83,13 @@ pub(crate) fn run_index(request: &RunRequest, submitted: Cursor, status: RunStat
     })
 }
 
+/// The index ranges that together hold every run once, with the status that the runs of each have.
+pub(crate) fn index_by_status() -> impl Iterator<Item = (RunStatus, Vec<u8>)> {
+    STATUSES.into_iter().flat_map(|status| {
+        KINDS.into_iter().map(move |kind| (status, index_range(scope(&RunScope::All), kind, status)))
+    })
+}
+
 /// The index ranges that hold exactly the runs of a filter.
 pub(crate) fn index_ranges(filter: &RunFilter) -> Vec<Vec<u8>> {
     let kinds = filter.kind.map_or_else(|| KINDS.to_vec(), |kind| vec![kind]);

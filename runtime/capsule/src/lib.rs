@@ -9,10 +9,13 @@
 //! **Invariant:** an acknowledged durable write is on disk, synced, before its answer is given.
 //! **Invariant:** nothing here deletes or moves what it cannot read.
 
+mod backup;
 mod blob;
 mod canonical;
 mod error;
+mod export;
 mod folder;
+mod import;
 mod keys;
 mod lock;
 mod open;
@@ -25,9 +28,12 @@ mod tables;
 mod verify;
 mod writer;
 
+pub use backup::{Backup, BackupError, RestoreError, back_up, restore};
 pub use blob::{MAX_INLINE_BLOB_BYTES, StagedBlob};
 pub use error::{ContinuationRefusal, OpenError, Overloaded, ReadError, StageError, StoreFault, WriteError};
+pub use export::{EXPORT_FORMAT, ExportError, Exported, LeftOut, LeftOutKind, Manifest, export_run};
 pub use folder::{LastStop, last_stop};
+pub use import::{BadExport, ExportReport, Import, ImportError, ImportedRun, Imports, verify_export};
 pub use lock::{LockText, wait_until_unlocked};
 pub use open::{Clock, Observer, create_or_open, open_read_only, wait_until_closed};
 pub use page::{ItemFilter, MAX_PAGE, Page, PageKey, RunFilter, RunPage, RunScope, RunSummary};

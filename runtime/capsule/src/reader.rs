@@ -1,5 +1,6 @@
 //! Reading: each call is one short transaction on one consistent state, and gives owned values.
 
+mod census;
 mod lists;
 
 use std::path::{Path, PathBuf};
@@ -13,8 +14,9 @@ use windlass_domain::event::{Event, Stream};
 use windlass_domain::id::{Cursor, ItemId, RunId, Seq, WorkspaceId};
 use windlass_domain::item::WorkItem;
 use windlass_domain::maieutic::MaieuticContext;
-use windlass_domain::run::Run;
 use windlass_domain::run::request::RunKind;
+use windlass_domain::run::{Run, RunStatus};
+use windlass_domain::time::Timestamp;
 use windlass_domain::workspace::Workspace;
 
 use crate::blob::{self, StagedBlob};
@@ -23,7 +25,7 @@ use crate::folder;
 use crate::keys;
 use crate::page::MAX_PAGE;
 use crate::rows::{CapsuleHead, RunRow, StreamHead};
-use crate::tables::{HEAD_KEY, ReadTxn, Store, Tables};
+use crate::tables::{self, HEAD_KEY, ReadTxn, Store, Tables};
 
 /// A way to read the capsule. Cheap to clone; every thread may have one.
 #[derive(Clone)]
@@ -46,6 +48,12 @@ pub struct CapsuleStats {
     pub head: CapsuleHead,
     /// Runs that have not ended.
     pub active_runs: u64,
+    /// How many runs stand where, without the statuses that no run has.
+    pub runs: Vec<(RunStatus, u64)>,
+    /// When the oldest run was submitted.
+    pub oldest_run_at: Option<Timestamp>,
+    /// When the newest run was submitted.
+    pub newest_run_at: Option<Timestamp>,
     /// Artifacts of all runs.
     pub artifacts: u64,
     /// Blobs that stand in the store.
@@ -297,6 +305,16 @@ impl Reader {
         self.read(|view| view.context(digest))
     }
 
+    /// Writes the store as one transaction sees it into an empty file.
+    pub(crate) fn copy_store(&self, file: &mut std::fs::File) -> Result<(), ReadError> {
+        tables::copy(&self.inner.store, file)
+    }
+
+    /// Whether a blob stands in the store itself.
+    pub(crate) fn holds_inline(&self, digest: Digest) -> Result<bool, ReadError> {
+        self.read(|view| Ok(view.tables.blobs.get(view.txn, digest.as_bytes())?.is_some()))
+    }
+
     /// How much there is. Counts the blob files one by one.
     ///
     /// # Errors
@@ -306,8 +324,12 @@ impl Reader {
         let store = &self.inner.store;
         let (store_bytes, map_bytes) = (store.real_disk_size()?, store.info().map_size as u64);
         self.read(|view| {
+            let census = view.census()?;
             Ok(CapsuleStats {
                 head: view.head()?,
+                runs: census.runs,
+                oldest_run_at: census.oldest,
+                newest_run_at: census.newest,
                 active_runs: view.tables.active.len(view.txn)?,
                 artifacts: view.tables.artifacts.len(view.txn)?,
                 inline_blobs: view.tables.blobs.len(view.txn)?,

@@ -47,9 +47,38 @@ pub(crate) struct LinkHead {
 }
 
 impl Link {
-    /// SHA-256 over the canonical JSON of the link.
+    /// What the capsule's chain goes on with.
     pub(crate) fn hash(&self) -> Digest {
-        canonical::digest(self).expect("a link holds texts and small numbers only")
+        let heads: Vec<Digest> = self.heads.iter().map(LinkHead::digest).collect();
+        LinkSeal { heads_digest: digest_of_heads(&heads), prev: self.prev, seq: self.seq }.hash()
+    }
+}
+
+impl LinkHead {
+    /// SHA-256 over the canonical JSON of the head.
+    pub(crate) fn digest(&self) -> Digest {
+        canonical::digest(self).expect("a head holds texts and small numbers only")
+    }
+}
+
+/// SHA-256 over the canonical JSON of the list of the heads' digests.
+pub(crate) fn digest_of_heads(heads: &[Digest]) -> Digest {
+    canonical::digest(&heads).expect("digests are texts")
+}
+
+/// What the hash of a link covers. The heads stand in it as one digest over their digests, so that an export can show a
+/// link with the head of its own stream and without the names of all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct LinkSeal {
+    pub(crate) heads_digest: Digest,
+    pub(crate) prev: Digest,
+    pub(crate) seq: u64,
+}
+
+impl LinkSeal {
+    /// SHA-256 over its canonical JSON.
+    pub(crate) fn hash(&self) -> Digest {
+        canonical::digest(self).expect("a seal holds texts and small numbers only")
     }
 }
 

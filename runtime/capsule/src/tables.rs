@@ -133,6 +133,11 @@ impl Tables {
     }
 }
 
+/// Writes the store as one read transaction of LMDB's own sees it into an empty file.
+pub(crate) fn copy(store: &Store, file: &mut std::fs::File) -> Result<(), ReadError> {
+    Ok(store.copy_to_file(file, heed::CompactionOption::Disabled)?)
+}
+
 fn missing() -> heed::Error {
     heed::Error::Mdb(heed::MdbError::NotFound)
 }

@@ -101,11 +101,27 @@ impl Event {
     /// # Errors
     /// [`NotJson`] when the event holds something that JSON cannot express, which no event does.
     pub fn hash_of(&self) -> Result<Digest, NotJson> {
+        self.hash_over(self.data_digest()?)
+    }
+
+    /// The digest of the payload alone, which the event's hash covers.
+    ///
+    /// # Errors
+    /// [`NotJson`], as [`Event::hash_of`].
+    pub fn data_digest(&self) -> Result<Digest, NotJson> {
+        Ok(Digest::of(canonical_json(&self.data)?.as_bytes()))
+    }
+
+    /// The hash of the event that stands here with a payload of this digest, for one whose payload is left out.
+    ///
+    /// # Errors
+    /// [`NotJson`], as [`Event::hash_of`].
+    pub fn hash_over(&self, data_digest: Digest) -> Result<Digest, NotJson> {
         let header = Header {
             at: self.at,
             attempt: self.attempt,
             cursor: self.cursor,
-            data_digest: Digest::of(canonical_json(&self.data)?.as_bytes()),
+            data_digest,
             prev_hash: self.prev_hash,
             seq: self.seq,
             stream: &self.stream,

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test is what they are for")]
 
+mod backup;
 mod crash;
 mod damage;
+mod export;
 mod grouping;
 mod lints;
 mod lists;

@@ -295,7 +295,11 @@ fn the_record_can_be_checked_by_hand() {
     let mut prev = "0".repeat(64);
     for link in of_table("links") {
         assert_eq!(link["prev"], prev);
-        prev = sha256sum(&link.to_string());
+        let heads = link["heads"].as_array().unwrap().iter();
+        let heads: Vec<_> = heads.map(|head| sha256sum(&head.to_string())).collect();
+        let heads_digest = sha256sum(&serde_json::to_string(&heads).unwrap());
+        let seal = serde_json::json!({"heads_digest": heads_digest, "prev": prev, "seq": link["seq"]});
+        prev = sha256sum(&seal.to_string());
     }
     assert_eq!(of_table("meta")[0]["hash"], prev);
 }

@@ -335,6 +335,21 @@ fn events_name_only_blobs_that_are_stored() {
 }
 
 #[test]
+fn runs_are_counted_by_where_they_stand() {
+    let ship = Ship::new();
+    ship.outfit(3);
+    let stats = || ship.reader.stats().unwrap();
+    assert_eq!((stats().runs, stats().oldest_run_at, stats().newest_run_at), (Vec::new(), None, None));
+    for number in [1, 2, 3] {
+        ship.start_run(number, &format!("T-{number}"));
+    }
+    ship.write(act(run_id(2), vec![end(1, Outcome::Succeeded)]));
+    let submitted_at = |number| Some(ship.reader.run(run_id(number)).unwrap().unwrap().submitted_at);
+    assert_eq!(stats().runs, [(RunStatus::Running, 2), (RunStatus::Succeeded, 1)]);
+    assert_eq!((stats().oldest_run_at, stats().newest_run_at), (submitted_at(1), submitted_at(3)));
+}
+
+#[test]
 fn what_the_capture_mode_forbids_never_touches_the_disk() {
     let (ship, run_id) = Ship::with_run();
     let bytes = vec![b's'; 20_000];
