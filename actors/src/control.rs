@@ -5,6 +5,7 @@ mod capsule;
 mod faults;
 mod items;
 mod places;
+mod range;
 mod runs;
 mod submit;
 mod views;

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 use windlass_capsule::{
-    Class, MAX_PAGE, Op, Overloaded, ReadError, Reader, StageError, StagedBlob, WriteError, Writer, Written,
+    Class, MAX_INLINE_BLOB_BYTES, MAX_PAGE, Op, Overloaded, ReadError, Reader, StageError, StagedBlob,
+    WriteError, Writer, Written,
 };
 use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::event::{Event, Stream};
@@ -88,6 +89,9 @@ impl Store {
         mode: CaptureMode,
         bytes: Vec<u8>,
     ) -> Result<StagedBlob, StoreError> {
+        if bytes.len() <= MAX_INLINE_BLOB_BYTES {
+            return self.writer.stage(class, mode, bytes).map_err(StoreError::Stage);
+        }
         let writer = self.writer.clone();
         blocking(move || writer.stage(class, mode, bytes)).await.map_err(StoreError::Stage)
     }
@@ -99,6 +103,11 @@ impl Store {
     ) -> Result<T, ReadError> {
         let reader = Arc::clone(&self.reader);
         blocking(move || read(&reader)).await
+    }
+
+    /// The reader, for code that is on a blocking thread already.
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     /// Who is told of commits.

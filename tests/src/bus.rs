@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use windlass_dbus::{BUS_NAME, Bus, BusControl};
 
-use crate::home::{Home, Output, binary, output};
+use crate::home::{Home, Output, binary};
 
 /// A private session bus. It ends with the value, and the service with it.
 pub struct PrivateBus {
@@ -89,7 +89,7 @@ impl PrivateBus {
     /// It cannot be started.
     #[must_use]
     pub fn run(&self, home: &Home, folder: &Path, arguments: &[&str]) -> Output {
-        output(self.windlass(home, folder).args(arguments))
+        Output::of(self.windlass(home, folder).args(arguments))
     }
 
     /// Runs `busctl --user` on this bus to its end.
@@ -104,7 +104,7 @@ impl PrivateBus {
             .args(arguments)
             .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
             .stdin(Stdio::null());
-        output(&mut command)
+        Output::of(&mut command)
     }
 
     /// Ends the bus while its clients are connected.

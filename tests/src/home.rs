@@ -26,6 +26,22 @@ pub struct Output {
 }
 
 impl Output {
+    /// Runs a command to its end.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn of(command: &mut Command) -> Self {
+        let program = command.get_program().to_owned();
+        let output =
+            command.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", program.display()));
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Standard output as one JSON document.
     ///
     /// # Panics
@@ -145,7 +161,7 @@ impl Home {
     /// It cannot be started.
     #[must_use]
     pub fn run(&self, folder: &Path, arguments: &[&str]) -> Output {
-        output(self.windlass(folder).args(arguments))
+        Output::of(self.windlass(folder).args(arguments))
     }
 
     /// A tree of actors inside the test, on this home's capsule.
@@ -163,20 +179,6 @@ impl Home {
         windlass_actors::start(config)
             .await
             .unwrap_or_else(|error| panic!("the tree does not start: {error:?}"))
-    }
-}
-
-/// Runs a command to its end.
-///
-/// # Panics
-/// It cannot be started.
-pub(crate) fn output(command: &mut Command) -> Output {
-    let program = command.get_program().to_owned();
-    let output = command.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", program.display()));
-    Output {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use uuid::Uuid;
-use windlass_capsule::{Op, Written};
+use windlass_capsule::{Op, Reader, Written};
 use windlass_contract::error::{ErrorCode, Fault};
 use windlass_contract::request::{Init, ShowPolicy};
 use windlass_contract::view::PolicyView;
@@ -39,11 +39,16 @@ pub(super) async fn init(shared: &Shared, request: Init) -> Result<Workspace, Fa
 
 /// The repository around a folder.
 pub(super) async fn open(folder: &str) -> Result<Repository, Fault> {
+    let folder = folder.to_owned();
+    blocking(move || open_here(&folder)).await
+}
+
+/// As [`open`]. Blocks.
+pub(super) fn open_here(folder: &str) -> Result<Repository, Fault> {
     if !Path::new(folder).is_absolute() {
         return Err(Fault::new(ErrorCode::BadRequest, format!("`{folder}` is not an absolute path")));
     }
-    let folder = folder.to_owned();
-    blocking(move || Repository::open(folder.as_ref())).await.map_err(|error| not_opened(&error))
+    Repository::open(folder.as_ref()).map_err(|error| not_opened(&error))
 }
 
 fn not_opened(error: &OpenError) -> Fault {
@@ -57,17 +62,23 @@ fn not_opened(error: &OpenError) -> Fault {
 
 /// The repository around a folder and the workspace that it is.
 pub(super) async fn workspace(shared: &Shared, folder: &str) -> Result<(Repository, Workspace), Fault> {
-    let repository = open(folder).await?;
-    let common_dir = repository.common_dir().to_string_lossy().into_owned();
-    let found = shared.store.read(move |reader| reader.workspace_by_common_dir(&common_dir)).await;
-    match found.map_err(faults::read)? {
-        Some(workspace) => Ok((repository, workspace)),
-        None => Err(Fault::new(
-            ErrorCode::UnknownWorkspace,
-            format!("windlass does not know the repository {}", repository.root().display()),
-        )
-        .hint("windlass init")),
-    }
+    let (folder, store) = (folder.to_owned(), shared.store.clone());
+    blocking(move || {
+        let repository = open_here(&folder)?;
+        let workspace = workspace_of(store.reader(), &repository)?;
+        Ok((repository, workspace))
+    })
+    .await
+}
+
+/// The workspace that a repository is. Blocks.
+pub(super) fn workspace_of(reader: &Reader, repository: &Repository) -> Result<Workspace, Fault> {
+    let common_dir = repository.common_dir().to_string_lossy();
+    let found = reader.workspace_by_common_dir(&common_dir).map_err(faults::read)?;
+    found.ok_or_else(|| {
+        let text = format!("windlass does not know the repository {}", repository.root().display());
+        Fault::new(ErrorCode::UnknownWorkspace, text).hint("windlass init")
+    })
 }
 
 /// The merged policy, for a repository as its default branch has it, or the user's alone.

@@ -4,27 +4,27 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use uuid::Uuid;
-use windlass_capsule::{Op, Submission, Written};
+use windlass_capsule::{Op, Reader, Submission, Written};
 use windlass_contract::error::{ErrorCode, Fault};
 use windlass_contract::request::{Caller, SubmitRun};
 use windlass_contract::view::Accepted;
 use windlass_domain::admission::AdmissionRefusal;
 use windlass_domain::capture::{CaptureMode, DataClass};
-use windlass_domain::diff::ObjectId;
 use windlass_domain::digest::{Digest, canonical_json};
 use windlass_domain::id::{RunId, WorkspaceId};
 use windlass_domain::item::WorkItem;
 use windlass_domain::run::event::{Admission, PolicyVerdict};
 use windlass_domain::run::request::{Preset, RunKind, RunRequest, Scope, Trigger, WriteMode};
 use windlass_engine::drive::ENGINE_VERSION;
-use windlass_git::{Head, Repository};
 use windlass_policy::{Ask, Capability, Policy};
 
+use super::range::{self, Range};
 use super::{faults, places};
 use crate::attempt::{merged, workspace_layer};
 use crate::clock;
 use crate::shared::Shared;
 use crate::store::blocking;
+use crate::tree::policy::WorkspaceLayer;
 use crate::tree::root::place;
 
 /// Submits a run. The reply means that it is on disk.
@@ -33,19 +33,17 @@ pub(super) async fn submit(
     caller: Caller,
     request: SubmitRun,
 ) -> Result<Accepted, Fault> {
-    let (repository, workspace) = places::workspace(shared, &request.folder).await?;
-    let workspace_id = workspace.workspace_id;
-    let request_digest = digest_of(&request, &workspace.root)?;
-    if let Some(run_id) = known_run(shared, &request, request_digest).await? {
-        let queue_place = queue(shared, run_id).await?;
-        return Ok(Accepted { run_id, new: false, queue_place, warnings: Vec::new() });
-    }
-    check_offered(&request)?;
-    let item = item(shared, workspace_id, &request).await?;
-    let context_digest = check_context(shared, &item, &request).await?;
-    let grants = grants(&request)?;
-    let (repository, range) = resolve(repository, &request).await?;
-    let policy = policy(shared, repository, range.trusted(), grants).await?;
+    let (asked, store) = (request.clone(), shared.store.clone());
+    // All in one visit to a blocking thread: the visits would take longer than what is done there.
+    let found = match blocking(move || look_up(store.reader(), &asked)).await? {
+        Found::Known(run_id) => {
+            let queue_place = queue(shared, run_id).await?;
+            return Ok(Accepted { run_id, new: false, queue_place, warnings: Vec::new() });
+        }
+        Found::Admissible(found) => *found,
+    };
+    let Admissible { workspace_id, request_digest, context_digest, grants, range, layer } = found;
+    let policy = policy(shared, layer, grants).await?;
     judge(&policy, &request)?;
 
     let run_id = RunId::from_uuid(Uuid::now_v7());
@@ -105,38 +103,60 @@ fn digest_of(request: &SubmitRun, root: &str) -> Result<Digest, Fault> {
     Digest::of_json(&asked).map_err(|error| Fault::new(ErrorCode::BadRequest, error.to_string()))
 }
 
-/// The run that an equal request made before.
-async fn known_run(
-    shared: &Shared,
-    request: &SubmitRun,
-    request_digest: Digest,
-) -> Result<Option<RunId>, Fault> {
-    let Some(key) = request.dedupe_key.clone() else { return Ok(None) };
-    let known = shared.store.read(move |reader| reader.deduped(&key)).await;
-    Ok(known
-        .map_err(faults::read)?
-        .filter(|known| known.request_digest == request_digest)
-        .map(|known| known.run_id))
+/// What a request leads to.
+enum Found {
+    /// An equal request was accepted before: its run.
+    Known(RunId),
+    /// It may be admitted, as far as can be told without the policy.
+    Admissible(Box<Admissible>),
 }
 
-async fn item(shared: &Shared, workspace_id: WorkspaceId, request: &SubmitRun) -> Result<WorkItem, Fault> {
-    let id = request.id.clone();
-    let item = shared.store.read(move |reader| reader.item(workspace_id, &id)).await.map_err(faults::read)?;
-    item.ok_or_else(|| faults::unknown_item(request.id.as_str()))
+/// What belongs to a request that may be admitted.
+struct Admissible {
+    workspace_id: WorkspaceId,
+    request_digest: Digest,
+    context_digest: Digest,
+    grants: BTreeSet<Capability>,
+    range: Range,
+    layer: Result<Option<WorkspaceLayer>, String>,
+}
+
+/// Looks up all that a submission needs, in the order in which refusals are told. Blocks.
+fn look_up(reader: &Reader, request: &SubmitRun) -> Result<Found, Fault> {
+    let repository = places::open_here(&request.folder)?;
+    let workspace = places::workspace_of(reader, &repository)?;
+    let request_digest = digest_of(request, &workspace.root)?;
+    if let Some(run_id) = known_run(reader, request, request_digest)? {
+        return Ok(Found::Known(run_id));
+    }
+    check_offered(request)?;
+    let workspace_id = workspace.workspace_id;
+    let item = reader.item(workspace_id, &request.id).map_err(faults::read)?;
+    let item = item.ok_or_else(|| faults::unknown_item(request.id.as_str()))?;
+    let context_digest = check_context(reader, &item, request)?;
+    let grants = grants(request)?;
+    let range = range::resolve(&repository, request.base.as_deref(), request.head.as_deref())?;
+    let layer = workspace_layer(&repository, range.trusted());
+    let found = Admissible { workspace_id, request_digest, context_digest, grants, range, layer };
+    Ok(Found::Admissible(Box::new(found)))
+}
+
+/// The run that an equal request made before.
+fn known_run(reader: &Reader, request: &SubmitRun, request_digest: Digest) -> Result<Option<RunId>, Fault> {
+    let Some(key) = &request.dedupe_key else { return Ok(None) };
+    let known = reader.deduped(key).map_err(faults::read)?;
+    Ok(known.filter(|known| known.request_digest == request_digest).map(|known| known.run_id))
 }
 
 /// The digest of a context that is complete: the one that comes with the request, or the item's.
-async fn check_context(shared: &Shared, item: &WorkItem, request: &SubmitRun) -> Result<Digest, Fault> {
+fn check_context(reader: &Reader, item: &WorkItem, request: &SubmitRun) -> Result<Digest, Fault> {
     let id = item.id.as_str();
     let (context, digest) = match (&request.context, item.context) {
         (Some(context), _) => {
             let digest = Digest::of_json(context);
             (context.clone(), digest.map_err(|error| Fault::new(ErrorCode::BadRequest, error.to_string()))?)
         }
-        (None, Some(digest)) => {
-            let context = shared.store.read(move |reader| reader.context(digest)).await;
-            (context.map_err(faults::read)?, digest)
-        }
+        (None, Some(digest)) => (reader.context(digest).map_err(faults::read)?, digest),
         (None, None) => return Err(faults::missing_context(id, &[])),
     };
     let missing = context.missing();
@@ -150,80 +170,13 @@ fn grants(request: &SubmitRun) -> Result<BTreeSet<Capability>, Fault> {
         .map_err(|error| Fault::new(ErrorCode::BadRequest, error.to_string()))
 }
 
-/// The commits that the request names.
-struct Range {
-    /// To compare with; none for the whole tree.
-    base: Option<ObjectId>,
-    /// To look at: a branch by its full name, so that its later movement is seen, or a commit.
-    head: String,
-    head_commit: ObjectId,
-    /// The whole default branch is looked at, on its surface.
-    whole_tree: bool,
-}
-
-impl Range {
-    /// The commit whose policy and checks are trusted.
-    const fn trusted(&self) -> &ObjectId {
-        match &self.base {
-            Some(base) => base,
-            None => &self.head_commit,
-        }
-    }
-}
-
-async fn resolve(repository: Repository, request: &SubmitRun) -> Result<(Repository, Range), Fault> {
-    let (base, head) = (request.base.clone(), request.head.clone());
-    blocking(move || {
-        let range = resolve_range(&repository, base.as_deref(), head.as_deref())?;
-        Ok((repository, range))
-    })
-    .await
-}
-
-fn resolve_range(repository: &Repository, base: Option<&str>, head: Option<&str>) -> Result<Range, Fault> {
-    let bad = |error: &dyn std::error::Error| {
-        Fault::new(ErrorCode::BadRequest, super::with_sources(error)).hint("git log --oneline --all")
-    };
-    let (head, head_commit) = match head {
-        Some(named) => {
-            let commit = repository.resolve(named).map_err(|error| bad(&error))?;
-            let branch = format!("refs/heads/{named}");
-            let is_branch = repository.resolve(&branch).is_ok_and(|tip| tip == commit);
-            (if is_branch { branch } else { commit.to_string() }, commit)
-        }
-        None => match repository.head().map_err(|error| bad(&error))? {
-            Head::Branch { name, commit } => (format!("refs/heads/{name}"), commit),
-            Head::Detached { commit } => (commit.to_string(), commit),
-            Head::Unborn { branch } => {
-                let text = format!("branch `{branch}` has no commit yet, so there is nothing to look at");
-                return Err(Fault::new(ErrorCode::BadRequest, text).hint("git add -A && git commit"));
-            }
-        },
-    };
-    if let Some(named) = base {
-        let base = Some(repository.resolve(named).map_err(|error| bad(&error))?);
-        return Ok(Range { base, head, head_commit, whole_tree: false });
-    }
-    let default = repository.default_branch().map_err(|error| bad(&error))?;
-    let base = match default {
-        Some(default) if head != format!("refs/heads/{}", default.name) => {
-            repository.merge_base(&default.commit, &head_commit).map_err(|error| bad(&error))?
-        }
-        _ => None,
-    };
-    let base = base.filter(|base| *base != head_commit);
-    Ok(Range { whole_tree: base.is_none(), base, head, head_commit })
-}
-
 async fn policy(
     shared: &Arc<Shared>,
-    repository: Repository,
-    trusted: &ObjectId,
+    layer: Result<Option<WorkspaceLayer>, String>,
     grants: BTreeSet<Capability>,
 ) -> Result<Policy, Fault> {
-    let trusted = trusted.clone();
     let broken = |why| Fault::new(ErrorCode::BadRequest, why).hint("windlass policy check");
-    let layer = blocking(move || workspace_layer(&repository, &trusted)).await.map_err(broken)?;
+    let layer = layer.map_err(broken)?;
     let tree = shared.tree().await.ok_or_else(places::leaving)?;
     merged(&tree.policy, layer, grants).await.map_err(broken)
 }

@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
@@ -296,8 +297,14 @@ impl Answer {
     }
 }
 
+/// Set once the program was found young enough: a process asks once, and every later call would say what is wrong.
+static YOUNG_ENOUGH: OnceLock<()> = OnceLock::new();
+
 /// Checks that the program is there and young enough.
 pub(crate) fn check_version(folder: &Path) -> Result<(), GitError> {
+    if YOUNG_ENOUGH.get().is_some() {
+        return Ok(());
+    }
     let found = Place::discover(folder).git("version").line()?;
     let mut numbers = found
         .split_ascii_whitespace()
@@ -306,7 +313,11 @@ pub(crate) fn check_version(folder: &Path) -> Result<(), GitError> {
         .split('.')
         .map(|number| number.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version < OLDEST { Err(GitError::TooOld { found }) } else { Ok(()) }
+    if version < OLDEST {
+        return Err(GitError::TooOld { found });
+    }
+    YOUNG_ENOUGH.get_or_init(|| ());
+    Ok(())
 }
 
 /// The error for an answer that cannot be read.

@@ -7,8 +7,9 @@ use git2::ObjectType;
 use windlass_domain::diff::ObjectId;
 use windlass_domain::time::Timestamp;
 
+use crate::names::Names;
 use crate::objects::{Objects, ObjectsError, could_not, id_of};
-use crate::program::{GitError, unexpected};
+use crate::program::{GitError, Place, unexpected};
 use crate::repository::{Repository, object_id};
 
 /// Where the user's checkout stands.
@@ -101,7 +102,61 @@ pub enum ReadError {
     Git(#[from] GitError),
 }
 
+/// A look at the names of a repository, for questions that come together: libgit2 opens it once for all of them.
+pub struct Look<'r> {
+    repository: &'r Repository,
+    names: Option<Names>,
+}
+
 impl Repository {
+    /// Begins a look.
+    #[must_use]
+    pub fn look(&self) -> Look<'_> {
+        Look { repository: self, names: Names::open(self.git_dir()) }
+    }
+
+    /// [`Look::resolve`], for one question alone.
+    ///
+    /// # Errors
+    /// Those of it.
+    pub fn resolve(&self, revision: &str) -> Result<ObjectId, ReadError> {
+        self.look().resolve(revision)
+    }
+
+    /// [`Look::head`], for one question alone.
+    ///
+    /// # Errors
+    /// Those of it.
+    pub fn head(&self) -> Result<Head, ReadError> {
+        self.look().head()
+    }
+
+    /// [`Look::default_branch`], for one question alone.
+    ///
+    /// # Errors
+    /// Those of it.
+    pub fn default_branch(&self) -> Result<Option<DefaultBranch>, ReadError> {
+        self.look().default_branch()
+    }
+
+    /// [`Look::merge_base`], for one question alone.
+    ///
+    /// # Errors
+    /// Those of it.
+    pub fn merge_base(&self, one: &ObjectId, two: &ObjectId) -> Result<Option<ObjectId>, ReadError> {
+        self.look().merge_base(one, two)
+    }
+}
+
+impl Look<'_> {
+    fn names<T>(&self, answer: impl FnOnce(&Names) -> Option<T>) -> Option<T> {
+        self.names.as_ref().and_then(answer)
+    }
+
+    fn place(&self) -> Place {
+        self.repository.place()
+    }
+
     /// The commit that a name leads to: an id, a branch, a tag, `HEAD~2` and whatever else git understands.
     ///
     /// # Errors
@@ -110,6 +165,9 @@ impl Repository {
         let unknown = || ReadError::UnknownRevision { revision: revision.escape_debug().to_string() };
         if revision.is_empty() || revision.starts_with(['-', '^']) || revision.contains(['\0', '\n']) {
             return Err(unknown());
+        }
+        if let Some(commit) = self.names(|names| names.commit(revision)) {
+            return Ok(commit);
         }
         let commit = format!("{revision}^{{commit}}");
         let answer = self.place().git("rev-parse").args(["--verify", "--quiet", &commit]).ask()?;
@@ -129,9 +187,12 @@ impl Repository {
     /// # Errors
     /// The program failed, or HEAD is damaged.
     pub fn head(&self) -> Result<Head, ReadError> {
+        if let Some(head) = self.names(Names::head) {
+            return Ok(head);
+        }
         let place = self.place();
         let symbolic = place.git("symbolic-ref").args(["--quiet", "HEAD"]).ask()?;
-        let commit = self.reference("HEAD^{commit}")?;
+        let commit = self.repository.reference("HEAD^{commit}")?;
         if symbolic.code != 0 {
             let commit = commit.ok_or_else(|| ReadError::UnknownRevision { revision: "HEAD".to_owned() })?;
             return Ok(Head::Detached { commit });
@@ -150,6 +211,9 @@ impl Repository {
     /// # Errors
     /// The program failed.
     pub fn default_branch(&self) -> Result<Option<DefaultBranch>, ReadError> {
+        if let Some(branch) = self.names(Names::default_branch) {
+            return Ok(Some(branch));
+        }
         let place = self.place();
         let mut candidates = Vec::new();
         let remote = place.git("symbolic-ref").args(["--quiet", "refs/remotes/origin/HEAD"]).ask()?;
@@ -162,7 +226,7 @@ impl Repository {
         }
         candidates.extend(["refs/heads/main".to_owned(), "refs/heads/master".to_owned()]);
         for reference in candidates {
-            if let Some(commit) = self.reference(&format!("{reference}^{{commit}}"))? {
+            if let Some(commit) = self.repository.reference(&format!("{reference}^{{commit}}"))? {
                 let name =
                     reference.strip_prefix("refs/heads/").or_else(|| reference.strip_prefix("refs/remotes/"));
                 return Ok(Some(DefaultBranch { name: name.unwrap_or(&reference).to_owned(), commit }));
@@ -176,6 +240,9 @@ impl Repository {
     /// # Errors
     /// One of them is not here, or the program failed.
     pub fn merge_base(&self, one: &ObjectId, two: &ObjectId) -> Result<Option<ObjectId>, ReadError> {
+        if let Some(base) = self.names(|names| names.merge_base(one, two)) {
+            return Ok(Some(base));
+        }
         let answer = self.place().git("merge-base").args([one.as_str(), two.as_str()]).ask()?;
         match answer.code {
             0 => Ok(Some(object_id("merge-base", &answer.stdout)?)),
@@ -183,7 +250,9 @@ impl Repository {
             _ => Err(answer.refused("merge-base").into()),
         }
     }
+}
 
+impl Repository {
     /// Whether `ancestor` is `commit` or one of its ancestors.
     ///
     /// # Errors

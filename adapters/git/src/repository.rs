@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use windlass_domain::diff::ObjectId;
 
+use crate::names::{Checkout, Names};
 use crate::objects::{Objects, ObjectsError};
 use crate::program::{self, Answer, GitError, Place};
 
@@ -117,6 +118,17 @@ impl Repository {
             return Err(OpenError::NoFolder { path: path.clone(), source });
         }
         program::check_version(path)?;
+        let began = *BEGAN.get_or_init(SystemTime::now);
+        if let Some(found) = Names::discover(path).and_then(|names| names.checkout(path)) {
+            // libgit2 opens no repository with another reference storage than files.
+            let Checkout { root, git_dir, common_dir } = found;
+            return Ok(Self { root, git_dir, common_dir, refs: RefStore::Files, began });
+        }
+        Self::open_by_program(path, began)
+    }
+
+    /// As [`Self::open`], for what libgit2 does not open, and for the reason where nothing can be opened.
+    fn open_by_program(path: &Path, began: SystemTime) -> Result<Self, OpenError> {
         let place = Place::discover(path);
         let first = ["--is-bare-repository", "--is-inside-work-tree", "--show-object-format"];
         let answer = place.git("rev-parse").args(first).ask()?;
@@ -127,10 +139,10 @@ impl Repository {
         let mut facts = facts.lines();
         let (bare, inside, format) = (facts.next(), facts.next(), facts.next().unwrap_or_default());
         if format != "sha1" {
-            return Err(OpenError::ObjectFormat { path: path.clone(), format: format.to_owned() });
+            return Err(OpenError::ObjectFormat { path: path.to_owned(), format: format.to_owned() });
         }
         if bare != Some("false") || inside != Some("true") {
-            return Err(OpenError::NoCheckout { path: path.clone() });
+            return Err(OpenError::NoCheckout { path: path.to_owned() });
         }
         let root = folder(&place, "--show-toplevel")?;
         let git_dir = folder(&place, "--absolute-git-dir")?;
@@ -140,7 +152,6 @@ impl Repository {
             "" | "files" => RefStore::Files,
             _ => RefStore::Other,
         };
-        let began = *BEGAN.get_or_init(SystemTime::now);
         Ok(Self { root, git_dir, common_dir, refs, began })
     }
 

@@ -6,7 +6,8 @@
 
 mod serializer;
 
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use windlass_domain::digest::Digest;
 use windlass_domain::event::{Event, Stream};
 use windlass_domain::id::{Cursor, Epoch, Seq};
@@ -52,7 +53,6 @@ impl Scratch {
 }
 
 /// What an event's hash covers.
-#[derive(Serialize)]
 struct Header<'a> {
     at: Timestamp,
     attempt: Option<Epoch>,
@@ -60,8 +60,32 @@ struct Header<'a> {
     data_digest: Digest,
     prev_hash: Digest,
     seq: Seq,
-    #[serde(flatten)]
     stream: &'a Stream,
+}
+
+/// By hand, so that the members come in their canonical order and need no sorting.
+impl Serialize for Header<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("at", &self.at)?;
+        map.serialize_entry("attempt", &self.attempt)?;
+        map.serialize_entry("cursor", &self.cursor)?;
+        map.serialize_entry("data_digest", &self.data_digest)?;
+        map.serialize_entry("prev_hash", &self.prev_hash)?;
+        if let Stream::Run { run_id } = self.stream {
+            map.serialize_entry("run_id", run_id)?;
+        }
+        map.serialize_entry("seq", &self.seq)?;
+        match self.stream {
+            Stream::Run { .. } => {}
+            Stream::Item { workspace_id, work_item_id } => {
+                map.serialize_entry("work_item_id", work_item_id)?;
+                map.serialize_entry("workspace_id", workspace_id)?;
+            }
+            Stream::Workspace { workspace_id } => map.serialize_entry("workspace_id", workspace_id)?,
+        }
+        map.end()
+    }
 }
 
 #[cfg(test)]

@@ -78,11 +78,24 @@ impl Digester {
     }
 }
 
+/// A digest's text, on the stack.
+struct HexText([u8; 64]);
+
+impl HexText {
+    fn of(digest: &Digest) -> Self {
+        let mut text = [0_u8; 64];
+        hex::encode_to_slice(digest.0, &mut text).expect("32 bytes have 64 hexadecimal digits");
+        Self(text)
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("hexadecimal digits are ASCII")
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0_u8; 64];
-        hex::encode_to_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        f.write_str(HexText::of(self).as_str())
     }
 }
 
@@ -104,7 +117,7 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(HexText::of(self).as_str())
     }
 }
 
@@ -165,7 +178,23 @@ impl Json {
 
 impl Serialize for Json {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::from_str::<serde_json::Value>(&self.0)
+        serializer.serialize_newtype_struct(CANONICAL_TEXT, &Canonical(&self.0))
+    }
+}
+
+/// The name under which a [`Json`] serializes its inside. A serializer that writes canonical JSON may take the text as it is
+/// when it meets this name: it passes a serializer that is not human-readable and gets the text as one string.
+pub const CANONICAL_TEXT: &str = "$windlass::canonical_text";
+
+/// The inside of a [`Json`]: the value, or its canonical text for a serializer that asks for it.
+struct Canonical<'a>(&'a str);
+
+impl Serialize for Canonical<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return serializer.serialize_str(self.0);
+        }
+        serde_json::from_str::<serde_json::Value>(self.0)
             .map_err(serde::ser::Error::custom)?
             .serialize(serializer)
     }

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use std::ops::Range;
 
 use serde::ser::{self, Serialize};
+use windlass_domain::digest::CANONICAL_TEXT;
 
 use super::NotCanonical;
 
@@ -32,7 +33,7 @@ impl Scratch {
     pub(super) fn write(&mut self, value: &impl Serialize) -> Result<&[u8], NotCanonical> {
         self.text.clear();
         self.members.clear();
-        value.serialize(Canonical { scratch: self })?;
+        value.serialize(Canonical::of(self))?;
         Ok(&self.text)
     }
 
@@ -166,7 +167,7 @@ impl<'a> Object<'a> {
     }
 
     fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), NotCanonical> {
-        value.serialize(Canonical { scratch: self.scratch })?;
+        value.serialize(Canonical::of(self.scratch))?;
         let end = self.scratch.text.len();
         let member =
             self.scratch.members.last_mut().ok_or_else(|| NotCanonical("a value has no key".to_owned()))?;
@@ -239,7 +240,7 @@ impl<'a> Array<'a> {
         if !std::mem::replace(&mut self.empty, false) {
             self.scratch.text.push(b',');
         }
-        value.serialize(Canonical { scratch: self.scratch })
+        value.serialize(Canonical::of(self.scratch))
     }
 
     fn finish(self) {
@@ -249,6 +250,14 @@ impl<'a> Array<'a> {
 
 pub(super) struct Canonical<'a> {
     scratch: &'a mut Scratch,
+    /// The next text is canonical JSON already; see [`CANONICAL_TEXT`].
+    verbatim: bool,
+}
+
+impl<'a> Canonical<'a> {
+    fn of(scratch: &'a mut Scratch) -> Self {
+        Self { scratch, verbatim: false }
+    }
 }
 
 impl<'a> ser::Serializer for Canonical<'a> {
@@ -300,8 +309,15 @@ impl<'a> ser::Serializer for Canonical<'a> {
         self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
     fn serialize_str(self, value: &str) -> Result<(), NotCanonical> {
-        self.scratch.string(value);
+        if self.verbatim {
+            self.scratch.text.extend_from_slice(value.as_bytes());
+        } else {
+            self.scratch.string(value);
+        }
         Ok(())
+    }
+    fn is_human_readable(&self) -> bool {
+        !self.verbatim
     }
     fn serialize_bytes(self, value: &[u8]) -> Result<(), NotCanonical> {
         self.collect_seq(value)
@@ -329,9 +345,12 @@ impl<'a> ser::Serializer for Canonical<'a> {
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         value: &T,
     ) -> Result<(), NotCanonical> {
+        if name == CANONICAL_TEXT {
+            return value.serialize(Canonical { verbatim: true, ..self });
+        }
         value.serialize(self)
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -342,7 +361,7 @@ impl<'a> ser::Serializer for Canonical<'a> {
         value: &T,
     ) -> Result<(), NotCanonical> {
         self.scratch.open_variant(variant);
-        value.serialize(Canonical { scratch: self.scratch })?;
+        value.serialize(Canonical::of(self.scratch))?;
         self.scratch.text.push(b'}');
         Ok(())
     }
@@ -438,7 +457,7 @@ impl ser::SerializeMap for Object<'_> {
     type Error = NotCanonical;
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), NotCanonical> {
         let start = self.begin_key();
-        key.serialize(Canonical { scratch: self.scratch })?;
+        key.serialize(Canonical::of(self.scratch))?;
         self.end_key(start)
     }
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotCanonical> {
