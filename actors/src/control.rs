@@ -8,6 +8,7 @@ mod places;
 mod range;
 mod runs;
 mod submit;
+mod surroundings;
 mod views;
 mod watch;
 
@@ -92,7 +93,9 @@ impl Control for Local {
     }
 
     async fn submit_run(&self, caller: Caller, request: SubmitRun) -> Result<Accepted, Fault> {
-        submit::submit(&self.shared, caller, request).await
+        let mut accepted = submit::submit(&self.shared, caller, request).await?;
+        accepted.warnings.extend(surroundings::warnings(&self.shared));
+        Ok(accepted)
     }
 
     async fn show_run(&self, request: RunRef) -> Result<RunView, Fault> {
@@ -141,6 +144,7 @@ impl Control for Local {
                 SandboxSupport::Usable { version } => version.clone(),
                 SandboxSupport::Unusable { reason } => format!("unusable: {reason}"),
             },
+            paused: surroundings::paused(&self.shared),
             head_cursor: head.cursor,
             capsule_head: head.hash,
         })

@@ -34,6 +34,8 @@ pub struct Config {
 pub enum Recover {
     /// All of them: the service.
     All,
+    /// All of them are queued, and none goes on: the service after a crash loop. What is submitted is queued, too.
+    Paused,
     /// None but what is submitted here: `--ephemeral` leaves the others alone.
     None,
 }
@@ -102,6 +104,7 @@ pub async fn start(config: Config) -> Result<Runtime, StartError> {
         boot_id,
         path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned()),
         started_at: clock::now(),
+        paused: recover == Recover::Paused,
         activity: watch::Sender::default(),
         tree: watch::Sender::default(),
     });

@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     /// Where programs of checks are looked up: the PATH of this process when it started.
     pub(crate) path: String,
     pub(crate) started_at: windlass_domain::time::Timestamp,
+    /// Whether no run is placed, because starting them may be what ended this service before.
+    pub(crate) paused: bool,
     pub(crate) activity: watch::Sender<Activity>,
     /// The actors; none while the tree is being built anew.
     pub(crate) tree: watch::Sender<Option<Tree>>,

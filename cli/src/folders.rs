@@ -52,24 +52,33 @@ impl Folders {
         Ok(windlass_actors::Folders::new(state, cache, config, home))
     }
 
+    /// The system of record.
+    pub(crate) fn capsule(&self) -> PathBuf {
+        self.state.join("capsule")
+    }
+
     /// The user's policy file, whether it exists or not.
     pub(crate) fn user_policy(&self) -> PathBuf {
         self.config.join("policy.toml")
     }
 }
 
-/// The specification says that a relative path in these variables is to be ignored.
+/// The folder `windlass` in one of the specification's base folders.
 fn home_folder(variable: &str, below_home: &str) -> Result<PathBuf, Fault> {
+    Ok(base_folder(variable, below_home)?.join("windlass"))
+}
+
+/// A base folder. The specification says that a relative path in these variables is to be ignored.
+///
+/// # Errors
+/// `io` where neither the variable nor `HOME` names an absolute folder.
+pub(crate) fn base_folder(variable: &str, below_home: &str) -> Result<PathBuf, Fault> {
     let absolute =
         |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute(variable)
-        .or_else(|| absolute("HOME").map(|home| home.join(below_home)))
-        .map(|folder| folder.join("windlass"))
-        .ok_or_else(|| {
-            Fault::new(ErrorCode::Io, format!("neither {variable} nor HOME names an absolute folder")).hint(
-                format!("export {variable}=\"$(getent passwd \"$(id -u)\" | cut -d: -f6)/{below_home}\""),
-            )
-        })
+    absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home))).ok_or_else(|| {
+        Fault::new(ErrorCode::Io, format!("neither {variable} nor HOME names an absolute folder"))
+            .hint(format!("export {variable}=\"$(getent passwd \"$(id -u)\" | cut -d: -f6)/{below_home}\""))
+    })
 }
 
 /// The folder that the command was typed in, as requests name it.

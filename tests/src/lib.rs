@@ -7,6 +7,7 @@
 mod bus;
 mod gate;
 mod home;
+mod machine;
 mod process;
 mod repository;
 mod story;
@@ -14,6 +15,7 @@ mod story;
 pub use bus::PrivateBus;
 pub use gate::Gate;
 pub use home::{Home, Output, binary, has_program};
+pub use machine::{Held, Machine, USER, USER_HOME};
 pub use process::{Left, processes_of, wait_for_end_of, wait_until_gone};
 pub use repository::{Fingerprint, Repository};
 pub use story::{artifact, caller, check_schema, document, follow, prepare, review, show};

@@ -97,7 +97,7 @@ async fn grow(
     let manager = (Arc::clone(shared), lock.clone(), policy.clone());
     let (runs, _) = Actor::spawn_linked(None, RunManager, manager, root.clone()).await?;
     lock.cast(LockMessage::Serve(runs.clone()))?;
-    if recover == Recover::All {
+    if recover != Recover::None {
         let active = shared.store.read(windlass_capsule::Reader::active_runs).await?;
         for run in active {
             lock.cast(LockMessage::Place { waiting: waiting(&run), reply: None })?;

@@ -23,7 +23,7 @@ pub use branch::{BotBranch, NotABotBranch};
 pub use commit::{BOT_ADDRESS, BOT_NAME, NewCommit, Signature};
 pub use objects::ObjectsError;
 pub use patch::{DiffError, MAX_FILE_BYTES, MAX_PATCH_BYTES, NotAPatch, PickError, Selection};
-pub use program::GitError;
+pub use program::{GitError, check_program};
 pub use read::{DefaultBranch, Head, LogEntry, Look, ReadError, TrackedFile};
 pub use rebase::{MAX_REBASED_COMMITS, RebaseError};
 pub use repository::{OpenError, Repository};

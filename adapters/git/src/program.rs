@@ -300,11 +300,20 @@ impl Answer {
 /// Set once the program was found young enough: a process asks once, and every later call would say what is wrong.
 static YOUNG_ENOUGH: OnceLock<()> = OnceLock::new();
 
-/// Checks that the program is there and young enough.
+/// Checks once in a process that the program is there and young enough.
 pub(crate) fn check_version(folder: &Path) -> Result<(), GitError> {
-    if YOUNG_ENOUGH.get().is_some() {
-        return Ok(());
+    if YOUNG_ENOUGH.get().is_none() {
+        check_program(folder)?;
+        YOUNG_ENOUGH.get_or_init(|| ());
     }
+    Ok(())
+}
+
+/// Checks that the program is there and young enough, and gives what it says of itself.
+///
+/// # Errors
+/// [`GitError::NotStarted`], [`GitError::TooOld`], and what the call itself may end with.
+pub fn check_program(folder: &Path) -> Result<String, GitError> {
     let found = Place::discover(folder).git("version").line()?;
     let mut numbers = found
         .split_ascii_whitespace()
@@ -313,11 +322,7 @@ pub(crate) fn check_version(folder: &Path) -> Result<(), GitError> {
         .split('.')
         .map(|number| number.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version < OLDEST {
-        return Err(GitError::TooOld { found });
-    }
-    YOUNG_ENOUGH.get_or_init(|| ());
-    Ok(())
+    if version < OLDEST { Err(GitError::TooOld { found }) } else { Ok(found) }
 }
 
 /// The error for an answer that cannot be read.

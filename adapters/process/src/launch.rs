@@ -15,6 +15,8 @@ use windlass_domain::child::ChildLimits;
 use windlass_domain::id::HoldId;
 use zbus::Connection;
 
+pub(crate) use unit::is as is_manager_error;
+
 /// Why a holder could not be started, or its unit not be ended.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use windlass_actors::Runtime;
 use windlass_dbus::Served;
@@ -24,11 +24,11 @@ pub(super) enum Leave {
 }
 
 /// Waits until there is a reason to leave.
-pub(super) async fn wait(args: &ServiceArgs, runtime: &Runtime, served: &Served) -> Leave {
+pub(super) async fn wait(args: &ServiceArgs, runtime: &Runtime, served: &Served, signals: Signals) -> Leave {
     let watchdog = feed_watchdog(runtime);
     tokio::pin!(watchdog);
     tokio::select! {
-        () = asked() => Leave::Asked,
+        () = signals.asked() => Leave::Asked,
         () = served.closed() => Leave::BusLost,
         why = runtime.fatal() => Leave::Fatal(why),
         () = idle(args.leave_after, runtime, served) => Leave::Idle,
@@ -36,15 +36,22 @@ pub(super) async fn wait(args: &ServiceArgs, runtime: &Runtime, served: &Served)
     }
 }
 
-/// A signal that asks to end. Where none can be waited for, the default action of the signal ends the process.
-async fn asked() {
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask to end, kept from when they were registered. Where none can be waited for, the default action of the
+/// signal ends the process.
+pub(super) struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    /// Takes the signals from their default action.
+    pub(super) fn register() -> Self {
+        Self(signal(SignalKind::terminate()).and_then(|ask| Ok((ask, signal(SignalKind::interrupt())?))).ok())
+    }
+
+    async fn asked(self) {
+        let Some((mut terminate, mut interrupt)) = self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! `windlass service run`: the service as a process of its own. Wiring only: it starts the tree, puts it on the bus, and
 //! leaves when it is told to, when it must, or when nobody needs it.
 
+pub(crate) mod crashes;
+pub(crate) mod doctor;
+pub(crate) mod files;
 mod leaving;
 mod log;
 
@@ -19,7 +22,8 @@ use crate::failure::{About, report};
 use crate::folders::Folders;
 use crate::output::Output;
 use crate::reach::{not_started, this_program};
-use leaving::Leave;
+use crashes::Crashes;
+use leaving::{Leave, Signals};
 
 /// The exit status for a store that must not be touched: systemd does not start the service again after it
 /// (`RestartPreventExitStatus=78`, EX_CONFIG of sysexits.h).
@@ -47,21 +51,45 @@ pub(crate) fn run(args: ServiceArgs, folders: &Folders) -> ExitCode {
 }
 
 async fn serve(args: &ServiceArgs, folders: &Folders) -> Result<(), Fault> {
-    let launcher = Launcher::on_session_bus(this_program()?, vec!["holder".into()]).await;
-    let config = Config { folders: folders.for_actors()?, launcher, recover: Recover::All };
-    let runtime = windlass_actors::start(config).await.map_err(|error| not_started(&error))?;
-    let served = match windlass_dbus::serve(Arc::new(runtime.control()), &Bus::Session).await {
-        Ok(served) => served,
-        Err(error) => {
-            runtime.stop().await;
-            return Err(not_served(&error));
+    // From here on a signal is kept until it is waited for: who is asked to leave while starting leaves in order once started.
+    let signals = Signals::register();
+    let start = Crashes::of(&folders.state).note_start();
+    let recover = if start.paused { Recover::Paused } else { Recover::All };
+    let (runtime, served) = match come_up(folders, recover).await {
+        Ok(up) => up,
+        Err(fault) => {
+            // What says by its code why it cannot be is no crash; anything else may be what a run does to the service.
+            if fault.code() != ErrorCode::Io {
+                start.strike_out();
+            }
+            return Err(fault);
         }
     };
     tell_manager(NotifyState::Ready);
+    start.strike_out();
     tracing::info!(state = %folders.state.display(), "the service is ready");
-    let leave = leaving::wait(args, &runtime, &served).await;
+    if recover == Recover::Paused {
+        tracing::warn!(
+            "runs are paused after three ends before ready within a minute; `windlass service start` lets them go on"
+        );
+    }
+    let leave = leaving::wait(args, &runtime, &served, signals).await;
     tell_manager(NotifyState::Stopping);
     part(leave, runtime, served).await
+}
+
+/// Opens the capsule, places what has not ended, and goes on the bus. When it returns, calls are being answered.
+async fn come_up(folders: &Folders, recover: Recover) -> Result<(Runtime, Served), Fault> {
+    let launcher = Launcher::on_session_bus(this_program()?, vec!["holder".into()]).await;
+    let config = Config { folders: folders.for_actors()?, launcher, recover };
+    let runtime = windlass_actors::start(config).await.map_err(|error| not_started(&error))?;
+    match windlass_dbus::serve(Arc::new(runtime.control()), &Bus::Session).await {
+        Ok(served) => Ok((runtime, served)),
+        Err(error) => {
+            runtime.stop().await;
+            Err(not_served(&error))
+        }
+    }
 }
 
 /// Leaves in order where that is possible: the name first, then the answers, then the tree and the capsule.
@@ -92,7 +120,8 @@ fn not_served(error: &ServeError) -> Fault {
     }
 }
 
-fn with_source(error: &dyn std::error::Error) -> String {
+/// An error with its cause, in one line.
+pub(crate) fn with_source(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

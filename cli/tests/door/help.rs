@@ -5,7 +5,7 @@ use windlass_contract::schema::PRINTED;
 use crate::support::Place;
 
 /// Every command that people type, as the snapshot's name has it.
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 36] = [
     "",
     "init",
     "item",
@@ -33,7 +33,12 @@ const COMMANDS: [&str; 31] = [
     "policy check",
     "service",
     "service run",
+    "service install",
+    "service uninstall",
+    "service start",
+    "service stop",
     "service status",
+    "service doctor",
     "completions",
     "man",
     "demo",

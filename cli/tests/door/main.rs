@@ -7,5 +7,6 @@ mod offline;
 mod policy;
 mod refusals;
 mod run;
+mod service;
 mod shell;
 mod support;

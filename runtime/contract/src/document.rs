@@ -5,6 +5,7 @@ mod reply;
 mod result;
 mod review_report;
 mod run_log;
+mod service;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,10 @@ pub use review_report::{
     CommandRan, CommandResult, Confidence, Finding, FindingOrigin, ReviewReport, Risk, Severity,
 };
 pub use run_log::{AttemptLog, BotRunCheckpoints, BotRunLog, CheckpointLog, CostSource, ModelUsage, ToolUse};
+pub use service::{
+    DoctorCheck, DoctorFinding, DoctorReply, FileChange, ServiceFile, ServiceFilesReply, ServiceUnitReply,
+    ServiceWarning, Verdict,
+};
 
 /// The version of the program that wrote a document.
 pub const TOOL_VERSION: &str = concat!("windlass ", env!("CARGO_PKG_VERSION"));

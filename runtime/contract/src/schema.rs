@@ -5,8 +5,9 @@ use windlass_domain::event::Event;
 use windlass_domain::workspace::Workspace;
 
 use crate::document::{
-    ArtifactReply, BotRunCheckpoints, BotRunLog, Document, PatchBundle, PolicyCheckReply, PolicyReply,
-    ResultDocument, ReviewReport, RunDocument, StatusReply, VerificationReply, WrittenReply,
+    ArtifactReply, BotRunCheckpoints, BotRunLog, DoctorReply, Document, PatchBundle, PolicyCheckReply,
+    PolicyReply, ResultDocument, ReviewReport, RunDocument, ServiceFilesReply, ServiceUnitReply, StatusReply,
+    VerificationReply, WrittenReply,
 };
 use crate::view::{EventPage, ItemList, ItemView, RunPage};
 
@@ -17,6 +18,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("artifact", schema_for!(Document<ArtifactReply>)),
         ("bot_run_checkpoints", schema_for!(BotRunCheckpoints)),
         ("bot_run_log", schema_for!(BotRunLog)),
+        ("doctor", schema_for!(Document<DoctorReply>)),
         ("event", schema_for!(Event)),
         ("event_page", schema_for!(Document<EventPage>)),
         ("item", schema_for!(Document<ItemView>)),
@@ -28,6 +30,8 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("review_report", schema_for!(ReviewReport)),
         ("run", schema_for!(RunDocument)),
         ("run_page", schema_for!(Document<RunPage>)),
+        ("service_files", schema_for!(Document<ServiceFilesReply>)),
+        ("service_unit", schema_for!(Document<ServiceUnitReply>)),
         ("status", schema_for!(Document<StatusReply>)),
         ("verification", schema_for!(Document<VerificationReply>)),
         ("workspace", schema_for!(Document<Workspace>)),
@@ -37,7 +41,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
 
 /// What each command prints with `--json` when it succeeds, as the file name of its schema. Each prints one document, but
 /// `bot watch`, which prints one event a line. A command that fails prints a `result`.
-pub const PRINTED: [(&str, &str); 22] = [
+pub const PRINTED: [(&str, &str); 27] = [
     ("init", "workspace"),
     ("item add", "item"),
     ("item list", "item_list"),
@@ -58,7 +62,12 @@ pub const PRINTED: [(&str, &str); 22] = [
     ("policy show", "policy"),
     ("policy init", "written"),
     ("policy check", "policy_check"),
+    ("service install", "service_files"),
+    ("service uninstall", "service_files"),
+    ("service start", "service_unit"),
+    ("service stop", "service_unit"),
     ("service status", "status"),
+    ("service doctor", "doctor"),
     ("man", "written"),
 ];
 

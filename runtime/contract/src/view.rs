@@ -150,6 +150,8 @@ pub struct ServiceStatus {
     pub queued: u32,
     /// Whether commands can be run in a sandbox: `bwrap <version>`, or why not, with the mend.
     pub sandbox: String,
+    /// Why no run is placed, and the command that lets them go on; none while runs go on as they should.
+    pub paused: Option<String>,
     /// The newest event.
     pub head_cursor: Cursor,
     /// The head of the capsule.

@@ -7,13 +7,10 @@ use futures::StreamExt;
 use tokio::sync::oneshot;
 use windlass_domain::child::ChildLimits;
 use windlass_domain::id::HoldId;
-use zbus::fdo::DBusProxy;
-use zbus::names::BusName;
 use zbus::{Connection, OwnedObjectPath, Variant, proxy};
 
 use super::{LaunchError, Started};
-
-const MANAGER: &str = "org.freedesktop.systemd1";
+use crate::manager::{self, MANAGER};
 
 /// The slice of all holders, so that their resources can be seen and limited together.
 const SLICE: &str = "windlass-runs.slice";
@@ -52,11 +49,7 @@ fn unit_name(hold_id: HoldId) -> String {
 
 /// Whether a user manager is on this bus.
 pub(super) async fn has_manager(connection: &Connection) -> bool {
-    let asked = async {
-        let name = BusName::try_from(MANAGER)?;
-        Ok::<_, zbus::Error>(DBusProxy::new(connection).await?.name_has_owner(name).await?)
-    };
-    match asked.await {
+    match manager::is_on(connection).await {
         Ok(has) => has,
         Err(error) => {
             tracing::warn!(%error, "the bus does not say whether it has a user manager; holders become processes");
@@ -75,7 +68,7 @@ async fn announcing_manager(connection: &Connection) -> zbus::Result<ManagerProx
 }
 
 /// Whether the manager answered with this error of its own.
-fn is(error: &zbus::Error, wanted: &str) -> bool {
+pub(crate) fn is(error: &zbus::Error, wanted: &str) -> bool {
     let zbus::Error::MethodError(name, ..) = error else { return false };
     name.as_str().strip_prefix(MANAGER).and_then(|rest| rest.strip_prefix('.')) == Some(wanted)
 }
