@@ -18,5 +18,5 @@ mod tree;
 
 pub use control::Local;
 pub use folders::Folders;
-pub use runtime::{Config, Recover, Runtime, StartError, start};
+pub use runtime::{Config, Recover, Runtime, StartError, read_only, start};
 pub use shared::Activity;

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use windlass_capsule::{LockText, OpenError, Options, Writer};
 use windlass_contract::document::TOOL_VERSION;
+use windlass_domain::run::RunState;
 use windlass_engine::ports::SandboxSupport;
 use windlass_process::Launcher;
 
@@ -111,10 +112,49 @@ pub async fn start(config: Config) -> Result<Runtime, StartError> {
     let fatal_said = watch::Sender::default();
     let fatal = fatal_said.subscribe();
     let activity = shared.activity.subscribe();
-    let arguments = RootArguments { shared: Arc::clone(&shared), recover, fatal: fatal_said };
+    let arguments =
+        RootArguments { shared: Arc::clone(&shared), writer: writer.clone(), recover, fatal: fatal_said };
     let grown = Actor::spawn(None, Root, arguments).await;
     let (root, ended) = grown.map_err(|error| StartError::Tree { why: error.to_string() })?;
     Ok(Runtime { control: Local::new(shared), activity, fatal, writer, root, ended })
+}
+
+/// `Control` that reads the capsule as it stands, beside its writer or without one. Whatever would change it is refused.
+///
+/// # Errors
+/// What keeps the capsule from being opened for reading; nothing was changed.
+pub async fn read_only(folders: Folders) -> Result<Local, OpenError> {
+    let capsule = folders.capsule();
+    let (reader, activity) = blocking(move || {
+        let reader = windlass_capsule::open_read_only(&capsule)?;
+        let activity = recorded_activity(&reader);
+        Ok::<_, OpenError>((reader, activity))
+    })
+    .await?;
+    let shared = Shared {
+        store: Store::read_only(reader),
+        folders,
+        // Nothing is started by a process that only reads.
+        launcher: Launcher::Direct { program: PathBuf::new(), args: Vec::new() },
+        sandbox: SandboxSupport::Unusable {
+            reason: "not looked at; see `windlass service doctor`".to_owned(),
+        },
+        boot_id: String::new(),
+        path: String::new(),
+        started_at: clock::now(),
+        paused: false,
+        activity: watch::Sender::new(activity),
+        tree: watch::Sender::default(),
+    };
+    Ok(Local::new(Arc::new(shared)))
+}
+
+/// What has not ended, as the record has it. What cannot be read counts nothing: the call that reads it says so.
+fn recorded_activity(reader: &windlass_capsule::Reader) -> Activity {
+    let active = reader.active_runs().unwrap_or_default();
+    let queued = active.iter().filter(|run| matches!(run.state, RunState::Queued { .. })).count();
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    Activity { running: count(active.len() - queued), queued: count(queued) }
 }
 
 /// What another writer is told who holds the capsule.

@@ -37,8 +37,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// The actors, as soon as there are some. None when the process is leaving.
+    /// The actors, as soon as there are some. None when the process is leaving, or only reads.
     pub(crate) async fn tree(self: &Arc<Self>) -> Option<Tree> {
+        if self.store.is_read_only() {
+            return None;
+        }
         let mut tree = self.tree.subscribe();
         let there = tree.wait_for(Option::is_some).await.ok()?;
         (*there).clone()

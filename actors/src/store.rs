@@ -24,12 +24,16 @@ pub(crate) enum StoreError {
     /// A blob could not be staged.
     #[error(transparent)]
     Stage(#[from] StageError),
+    /// This process only reads.
+    #[error("the capsule is only read here; the service, or whoever else holds its lock, writes it")]
+    ReadOnly,
 }
 
 /// The capsule, its writer and its readers.
 #[derive(Clone)]
 pub(crate) struct Store {
-    writer: Writer,
+    /// None where this process only reads.
+    writer: Option<Writer>,
     reader: Arc<Reader>,
     heads: Heads,
 }
@@ -65,7 +69,17 @@ impl Heads {
 
 impl Store {
     pub(crate) fn new(writer: Writer, reader: Reader, heads: Heads) -> Self {
-        Self { writer, reader: Arc::new(reader), heads }
+        Self { writer: Some(writer), reader: Arc::new(reader), heads }
+    }
+
+    /// The capsule for reading alone.
+    pub(crate) fn read_only(reader: Reader) -> Self {
+        Self { writer: None, reader: Arc::new(reader), heads: Heads::default() }
+    }
+
+    /// Whether this process only reads.
+    pub(crate) const fn is_read_only(&self) -> bool {
+        self.writer.is_none()
     }
 
     /// Commits durably: the answer comes after it is on disk.
@@ -75,7 +89,7 @@ impl Store {
             // The one who asked may be gone; what was committed stays committed.
             let _ = answer.send(result);
         });
-        self.writer.write(Class::Durable, op, reply)?;
+        self.writer()?.write(Class::Durable, op, reply)?;
         match answered.await {
             Ok(result) => result.map_err(|error| StoreError::Write(Box::new(error))),
             Err(_) => Err(StoreError::Write(Box::new(WriteError::Closed))),
@@ -90,9 +104,9 @@ impl Store {
         bytes: Vec<u8>,
     ) -> Result<StagedBlob, StoreError> {
         if bytes.len() <= MAX_INLINE_BLOB_BYTES {
-            return self.writer.stage(class, mode, bytes).map_err(StoreError::Stage);
+            return self.writer()?.stage(class, mode, bytes).map_err(StoreError::Stage);
         }
-        let writer = self.writer.clone();
+        let writer = self.writer()?.clone();
         blocking(move || writer.stage(class, mode, bytes)).await.map_err(StoreError::Stage)
     }
 
@@ -115,8 +129,8 @@ impl Store {
         &self.heads
     }
 
-    pub(crate) fn writer(&self) -> &Writer {
-        &self.writer
+    fn writer(&self) -> Result<&Writer, StoreError> {
+        self.writer.as_ref().ok_or(StoreError::ReadOnly)
     }
 }
 

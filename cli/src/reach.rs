@@ -3,6 +3,8 @@
 //! A run outlives its terminal only where a service drives it, so starting one needs the bus, or `--ephemeral`. Everything
 //! else also works where no service can be reached: in this process, under the writer's lock, or read-only beside a writer.
 
+mod record;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +13,14 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use windlass_actors::{Local, Runtime, StartError};
 use windlass_capsule::OpenError;
+use windlass_contract::document::Unserved;
 use windlass_contract::{Control, ErrorCode, Fault};
 use windlass_dbus::{Bus, BusControl};
-use windlass_process::Launcher;
+use windlass_process::{Launcher, ManagerError, UserManager};
 
 use crate::folders::Folders;
+use crate::service::files::UNIT;
+use crate::service::with_source;
 
 /// What a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +31,10 @@ pub(crate) enum Need {
     Ephemeral,
     /// To change the record.
     Change,
-    /// To read the record.
+    /// To read the record, or what only a writer knows.
     Read,
+    /// To look at what is recorded, whoever writes it.
+    Look,
 }
 
 /// The way that was taken.
@@ -37,12 +44,16 @@ pub(crate) enum Reach {
     Bus,
     /// The same tree inside this process.
     InProcess,
+    /// The record as it stands, read in this process.
+    Record,
 }
 
 /// Control, and the way to it.
 pub(crate) struct Reached {
     pub(crate) control: Arc<dyn Control>,
     pub(crate) way: Reach,
+    /// Why no service answers, where the record is read as it stands.
+    pub(crate) unserved: Option<Unserved>,
     /// What must be awaited before the process may end: in process, the orderly end of the tree.
     pub(crate) leaving: Option<BoxFuture<'static, ()>>,
 }
@@ -72,24 +83,45 @@ pub(crate) async fn reach(need: Need, folders: &Folders) -> Result<Reached, Faul
             }
             reached => reached,
         },
+        Need::Look => match over_the_bus().await {
+            Err(fault) if fault.code() == ErrorCode::BusUnavailable => record::look(folders, &fault).await,
+            reached => reached,
+        },
     }
 }
 
-/// A service over the session bus; the bus starts one when there is none and it knows how.
+/// A service over the session bus; it is started when there is none and somebody knows how.
 async fn over_the_bus() -> Result<Reached, Fault> {
     let control = BusControl::connect(&Bus::Session).await?;
-    if !control.is_reachable().await {
-        let text = "there is a session bus, but no Windlass service on it and none that the bus could start";
-        return Err(Fault::new(ErrorCode::BusUnavailable, text));
+    if !control.is_running().await {
+        if !control.is_reachable().await {
+            let text =
+                "there is a session bus, but no Windlass service on it and none that the bus could start";
+            return Err(Fault::new(ErrorCode::BusUnavailable, text));
+        }
+        start().await?;
     }
-    Ok(Reached { control: Arc::new(control), way: Reach::Bus, leaving: None })
+    Ok(Reached { control: Arc::new(control), way: Reach::Bus, unserved: None, leaving: None })
+}
+
+/// Starts the service through the user manager, which says at once that it does not come up; the bus would wait two minutes for it.
+/// Where no manager would start it, the first call does.
+async fn start() -> Result<(), Fault> {
+    let Ok(manager) = UserManager::on_session_bus().await else { return Ok(()) };
+    match manager.start(UNIT).await {
+        Ok(()) | Err(ManagerError::NoSuchUnit { .. }) => Ok(()),
+        Err(error) => Err(Fault::new(ErrorCode::BusUnavailable, with_source(&error))
+            .hint("windlass service doctor")
+            .hint(format!("journalctl --user -u {UNIT} -e"))),
+    }
 }
 
 /// The tree inside this process.
 async fn in_process(folders: &Folders) -> Result<Reached, Fault> {
     let opened = open_here(folders).await?;
     let control = Arc::new(opened.control.clone());
-    Ok(Reached { control, way: Reach::InProcess, leaving: Some(opened.leave().boxed()) })
+    let leaving = Some(opened.leave().boxed());
+    Ok(Reached { control, way: Reach::InProcess, unserved: None, leaving })
 }
 
 /// A tree inside this process, and its end.

@@ -224,7 +224,7 @@ fn a_store_that_must_not_be_touched_ends_the_service_with_78_and_systemd_leaves_
     let (format, data) = (capsule.join("format.json"), capsule.join("data.mdb"));
     let sound = std::fs::read(&format).unwrap();
     for (damage, file, bytes) in [
-        ("newer", &format, &b"{\"format\":999,\"readable_by\":999}"[..]),
+        ("newer", &format, &b"{\"format\":999,\"readable_by\":1}"[..]),
         ("damaged", &format, &b"{"[..]),
         ("cut short", &data, &b"x"[..]),
     ] {
@@ -249,6 +249,14 @@ fn a_store_that_must_not_be_touched_ends_the_service_with_78_and_systemd_leaves_
             "{damage}"
         );
         assert_eq!(finding(&doctor.json(), "crash_loop").0, "ok", "{damage}: that is no crash");
+        if damage == "newer" {
+            let items = windlass(&machine, &["item", "list"]).ok();
+            let items = items.json();
+            assert_eq!(
+                (&items["items"][0]["id"], &items["unserved"]["hints"][0]),
+                (&"T-1".into(), &"windlass service start".into())
+            );
+        }
         std::fs::write(file, before).unwrap();
     }
     assert_eq!(std::fs::read(&format).unwrap(), sound);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{oneshot, watch};
+use windlass_capsule::Writer;
 use windlass_domain::id::RunId;
 use windlass_domain::run::{Run, RunState};
 
@@ -24,6 +25,7 @@ pub(crate) enum RootMessage {}
 /// What it needs.
 pub(crate) struct RootArguments {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) writer: Writer,
     pub(crate) recover: Recover,
     /// Says why the process must leave.
     pub(crate) fatal: watch::Sender<Option<String>>,
@@ -47,7 +49,7 @@ impl Actor for Root {
         myself: ActorRef<RootMessage>,
         arguments: RootArguments,
     ) -> Result<RootState, ActorProcessingErr> {
-        let writer = arguments.shared.store.writer().clone();
+        let writer = arguments.writer.clone();
         let (writer, _) = Actor::spawn_linked(None, CapsuleWriter, writer, myself.get_cell()).await?;
         crate::attempt::sweep(&arguments.shared).await;
         let trio = grow(&myself.get_cell(), &arguments.shared, arguments.recover).await?;

@@ -95,8 +95,6 @@ trait Manager {
 
     fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
 
-    fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
-
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
 
     #[zbus(signal)]
@@ -213,7 +211,6 @@ impl UserManager {
     /// # Errors
     /// [`ManagerError`].
     pub async fn start(&self, unit: &str) -> Result<(), ManagerError> {
-        self.forget_failure(unit).await;
         self.job(Job::Start, unit).await
     }
 
@@ -230,7 +227,6 @@ impl UserManager {
     /// # Errors
     /// [`ManagerError`].
     pub async fn restart(&self, unit: &str) -> Result<(), ManagerError> {
-        self.forget_failure(unit).await;
         self.job(Job::Restart, unit).await
     }
 
@@ -256,14 +252,6 @@ impl UserManager {
 
     async fn proxy(&self) -> zbus::Result<ManagerProxy<'_>> {
         ManagerProxy::new(&self.connection).await
-    }
-
-    /// A unit that failed is shown as such until it is asked to be forgotten; one that has not is not known.
-    async fn forget_failure(&self, unit: &str) {
-        let asked = async { self.proxy().await?.reset_failed_unit(unit).await };
-        if let Err(error) = asked.await {
-            tracing::debug!(%error, unit, "there is no failure to forget");
-        }
     }
 
     async fn job(&self, job: Job, unit: &str) -> Result<(), ManagerError> {

@@ -10,19 +10,17 @@ use super::table::{Look, cell, facts, table};
 use super::text::safe;
 use super::time::age;
 
-/// The service, and what goes on in it.
-pub(crate) fn status(look: Look, status: &StatusReply, now: Timestamp) -> String {
+/// The service, and what goes on in it; or, where none answered, what the record says has not ended.
+pub(crate) fn status(look: Look, status: &StatusReply, answered: bool, now: Timestamp) -> String {
     let service = &status.service;
+    let process = format!(
+        "{}, process {}, up {}",
+        safe(&service.tool_version),
+        service.pid,
+        age(service.started_at, now)
+    );
     let mut text = facts(&[
-        (
-            "service",
-            format!(
-                "{}, process {}, up {}",
-                safe(&service.tool_version),
-                service.pid,
-                age(service.started_at, now)
-            ),
-        ),
+        ("service", if answered { process } else { "none answers".to_owned() }),
         ("runs", format!("{} running, {} queued", service.running, service.queued)),
         ("paused", safe(service.paused.as_deref().unwrap_or_default()).into_owned()),
         ("sandbox", safe(&service.sandbox).into_owned()),

@@ -10,3 +10,4 @@ mod run;
 mod service;
 mod shell;
 mod support;
+mod unserved;

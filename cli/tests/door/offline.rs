@@ -85,8 +85,13 @@ fn a_reader_that_left_ends_a_listing_quietly() {
     place.ok(&["init"]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let child =
-        place.windlass().args(["bot", "status"]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let child = place
+        .windlass()
+        .args(["bot", "status", "--quiet"])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }

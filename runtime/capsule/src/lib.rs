@@ -35,7 +35,7 @@ pub use export::{EXPORT_FORMAT, ExportError, Exported, LeftOut, LeftOutKind, Man
 pub use folder::{LastStop, last_stop};
 pub use import::{BadExport, ExportReport, Import, ImportError, ImportedRun, Imports, verify_export};
 pub use lock::{LockText, wait_until_unlocked};
-pub use open::{Clock, Observer, create_or_open, open_read_only, wait_until_closed};
+pub use open::{Clock, Observer, check_format, create_or_open, open_read_only, wait_until_closed};
 pub use page::{ItemFilter, MAX_PAGE, Page, PageKey, RunFilter, RunPage, RunScope, RunSummary};
 pub use reader::{CapsuleStats, Reader};
 pub use record::{BadRecord, FORMAT};

@@ -46,10 +46,7 @@ pub fn create_or_open(
 ) -> Result<(Writer, Reader), OpenError> {
     folder::make(folder)?;
     let lock = Lock::take(folder, holder)?;
-    let format = folder::read_format(folder)?;
-    if let Some(found) = format.as_ref().filter(|format| format.format > FORMAT) {
-        return Err(newer(folder, found));
-    }
+    let format = writable_format(folder)?;
     folder::check_data(folder, format.is_some())?;
     let map_bytes = options.map_bytes.next_multiple_of(MAP_STEP_BYTES);
     let store = map(folder, Some(map_bytes), EnvFlags::empty())?;
@@ -61,6 +58,22 @@ pub fn create_or_open(
     let writer = Writer::start(reader.clone(), lock, head, options, map_bytes, observer)
         .map_err(|source| folder::io_error(folder, "given a writer thread", source))?;
     Ok((writer, reader))
+}
+
+/// Checks by its format alone that this version may write the capsule in this folder. One that is not there may be made.
+///
+/// # Errors
+/// [`OpenError::Newer`], and what keeps the format from being read.
+pub fn check_format(folder: &Path) -> Result<(), OpenError> {
+    writable_format(folder).map(|_| ())
+}
+
+fn writable_format(folder: &Path) -> Result<Option<folder::FormatSidecar>, OpenError> {
+    let format = folder::read_format(folder)?;
+    match &format {
+        Some(found) if found.format > FORMAT => Err(newer(folder, found)),
+        Some(_) | None => Ok(format),
+    }
 }
 
 /// Opens the capsule in this folder for reading, beside a writer or without one.

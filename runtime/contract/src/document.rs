@@ -35,12 +35,28 @@ pub struct Header {
     pub schema_version: String,
     /// The program that wrote it.
     pub tool_version: String,
+    /// Set where no service answered and the record was read as it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unserved: Option<Unserved>,
+}
+
+/// Why the record was read without the service, beside whoever else has it, and what brings the service back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unserved {
+    /// What keeps the service from answering.
+    pub reason: String,
+    /// Commands that help; the first is the one to try.
+    pub hints: Vec<String>,
 }
 
 impl Header {
     /// The header of a document of this schema, written by this program.
     #[must_use]
     pub fn of(schema_version: &str) -> Self {
-        Self { schema_version: schema_version.to_owned(), tool_version: TOOL_VERSION.to_owned() }
+        Self {
+            schema_version: schema_version.to_owned(),
+            tool_version: TOOL_VERSION.to_owned(),
+            unserved: None,
+        }
     }
 }

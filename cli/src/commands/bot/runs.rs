@@ -1,7 +1,6 @@
 //! `windlass bot runs`
 
 use windlass_contract::ExitCode;
-use windlass_contract::document::Document;
 use windlass_contract::request::ListRuns;
 
 use crate::args::bot::RunsArgs;
@@ -27,7 +26,7 @@ pub(crate) async fn run(session: &Session, args: RunsArgs) -> Result<ExitCode, F
         limit: args.limit,
     };
     let again = typed(&request, args.all);
-    let page = session.control(Need::Read).await?.list_runs(request).await?;
+    let page = session.control(Need::Look).await?.list_runs(request).await?;
     let output = &session.output;
     let mut next = Vec::new();
     if let Some(run) = page.runs.first() {
@@ -37,7 +36,7 @@ pub(crate) async fn run(session: &Session, args: RunsArgs) -> Result<ExitCode, F
         next.push(format!("{again} --after {}", shell_word(token)));
     }
     if output.json() {
-        output.document(&Document::of(page))?;
+        session.document(page)?;
     } else if page.runs.is_empty() {
         output.note("no run fits");
     } else {

@@ -19,12 +19,16 @@ use crate::session::Session;
 /// # Errors
 /// Those of `Control::show_run`; `unknown_artifact` when the report is wanted and there is none.
 pub(crate) async fn run(session: &Session, args: ShowArgs) -> Result<ExitCode, Failure> {
-    let control = session.control(Need::Read).await?;
+    let control = session.control(Need::Look).await?;
     let run_id = run_id(control, &args.run).await?;
     let view = control.show_run(RunRef { run_id }).await?;
     let format = if session.output.json() { ShowFormat::Json } else { args.format };
     match format {
-        ShowFormat::Json => session.output.as_json().document(&document(view))?,
+        ShowFormat::Json => {
+            let mut document = document(view);
+            document.result.header.unserved = session.unserved();
+            session.output.as_json().document(&document)?;
+        }
         ShowFormat::Md => report(session, control, &view).await?,
         ShowFormat::Text => {
             session.output.text(&show(&view))?;

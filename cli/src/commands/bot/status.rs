@@ -1,7 +1,7 @@
 //! `windlass bot status`
 
 use windlass_contract::ExitCode;
-use windlass_contract::document::{Document, StatusReply};
+use windlass_contract::document::StatusReply;
 use windlass_contract::request::ListRuns;
 use windlass_domain::run::RunStatus;
 
@@ -19,7 +19,7 @@ const MAX_LISTED: u32 = 500;
 /// # Errors
 /// Those of `Control::service_status` and `Control::list_runs`.
 pub(crate) async fn run(session: &Session) -> Result<ExitCode, Failure> {
-    let control = session.control(Need::Read).await?;
+    let control = session.control(Need::Look).await?;
     let active = ListRuns {
         statuses: vec![RunStatus::Queued, RunStatus::Running],
         limit: MAX_LISTED,
@@ -33,9 +33,9 @@ pub(crate) async fn run(session: &Session) -> Result<ExitCode, Failure> {
         None => "windlass bot runs --all".to_owned(),
     };
     if output.json() {
-        output.document(&Document::of(reply))?;
+        session.document(reply)?;
     } else {
-        output.text(&service::status(Look::of(output), &reply, now()))?;
+        output.text(&service::status(Look::of(output), &reply, session.unserved().is_none(), now()))?;
     }
     output.next(&[next])?;
     Ok(ExitCode::Success)

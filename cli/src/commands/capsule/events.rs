@@ -1,6 +1,5 @@
 //! `windlass capsule events`
 
-use windlass_contract::document::Document;
 use windlass_contract::request::ReadEvents;
 use windlass_contract::{Control, ExitCode};
 use windlass_domain::id::{RunId, Seq};
@@ -20,13 +19,13 @@ const PAGE: u32 = 1000;
 /// # Errors
 /// Those of `Control::read_events`.
 pub(crate) async fn run(session: &Session, args: EventsArgs) -> Result<ExitCode, Failure> {
-    let control = session.control(Need::Read).await?;
+    let control = session.control(Need::Look).await?;
     let run_id = run_id(control, &args.run).await?;
     let from = Seq(args.from);
     if session.output.json() {
         let page =
             control.read_events(ReadEvents { run_id, from, limit: args.limit.unwrap_or(PAGE) }).await?;
-        session.output.document(&Document::of(page))?;
+        session.document(page)?;
     } else {
         print(session, control, run_id, from, args.limit).await?;
     }

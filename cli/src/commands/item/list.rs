@@ -1,7 +1,6 @@
 //! `windlass item list`
 
 use windlass_contract::ExitCode;
-use windlass_contract::document::Document;
 use windlass_contract::request::ListItems;
 
 use crate::args::item::ListArgs;
@@ -18,14 +17,14 @@ use crate::session::Session;
 pub(crate) async fn run(session: &Session, args: ListArgs) -> Result<ExitCode, Failure> {
     let request =
         ListItems { folder: here()?, item_type: args.item_type, state: args.state, active: args.active };
-    let list = session.control(Need::Read).await?.list_items(request).await?;
+    let list = session.control(Need::Look).await?.list_items(request).await?;
     let output = &session.output;
     let next = match list.items.last() {
         Some(view) => format!("windlass item show {}", view.item.id),
         None => "windlass item add --type task --id T-0001 --title 'What is to be done'".to_owned(),
     };
     if output.json() {
-        output.document(&Document::of(list))?;
+        session.document(list)?;
     } else if list.items.is_empty() {
         output.note("no work item fits");
     } else {

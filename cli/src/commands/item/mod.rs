@@ -8,7 +8,6 @@ mod list;
 mod r#move;
 mod show;
 
-use windlass_contract::document::Document;
 use windlass_contract::request::ItemRef;
 use windlass_contract::view::ItemView;
 use windlass_contract::{ErrorCode, ExitCode, Fault};
@@ -52,7 +51,7 @@ fn print(session: &Session, done: &str, view: ItemView) -> Result<ExitCode, Fail
     let output = &session.output;
     let next = next(&view);
     if output.json() {
-        output.document(&Document::of(view))?;
+        session.document(view)?;
     } else if done.is_empty() {
         output.text(&render::item::show(&view))?;
     } else {

@@ -14,6 +14,6 @@ use crate::session::Session;
 /// Those of `Control::show_item`.
 pub(crate) async fn run(session: &Session, args: ShowArgs) -> Result<ExitCode, Failure> {
     let request = item_ref(args.item.named())?;
-    let view = session.control(Need::Read).await?.show_item(request).await?;
+    let view = session.control(Need::Look).await?.show_item(request).await?;
     print(session, "", view)
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Stdio;
 
 use tokio::process::Command;
-use windlass_capsule::{Depth, LastStop, OpenError, VerifyOptions, last_stop, open_read_only, verify};
+use windlass_capsule::{
+    Depth, LastStop, OpenError, VerifyOptions, check_format, last_stop, open_read_only, verify,
+};
 use windlass_contract::document::{DoctorCheck, DoctorFinding};
 
 use super::{ok, problem, skipped, warning};
@@ -16,31 +18,51 @@ use crate::reach::this_program;
 /// How many of the newest links are looked at: what a start looks at after an unclean stop.
 const NEWEST_LINKS: u64 = 1_000;
 
-/// Looks at the capsule in a child process: a store that was cut short ends the process that reads it with a signal.
+/// What became of a child process that read the capsule.
+pub(crate) enum Survival {
+    /// It lived to say what it found.
+    Lived(DoctorFinding),
+    /// It was ended by reading.
+    Died {
+        /// How.
+        how: String,
+    },
+}
+
+/// Looks at the capsule.
 pub(super) async fn look(folders: &Folders) -> DoctorFinding {
+    match survives_reading(folders).await {
+        Survival::Lived(finding) => finding,
+        Survival::Died { how } => damaged(&folders.capsule(), &how),
+    }
+}
+
+/// Looks at the capsule in a child process: a store that was cut short ends the process that reads it with a signal.
+pub(crate) async fn survives_reading(folders: &Folders) -> Survival {
+    let unknown = |why: String| Survival::Lived(skipped(DoctorCheck::Capsule, why));
     let program = match this_program() {
         Ok(program) => program,
-        Err(fault) => return skipped(DoctorCheck::Capsule, fault.to_string()),
+        Err(fault) => return unknown(fault.to_string()),
     };
     let mut child = Command::new(program);
     child.arg("--state-dir").arg(&folders.state).args(["service", "doctor", "--capsule-alone"]);
     child.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     match child.output().await {
         Ok(output) if output.status.success() => match serde_json::from_slice(&output.stdout) {
-            Ok(finding) => finding,
-            Err(error) => skipped(DoctorCheck::Capsule, format!("it could not be looked at: {error}")),
+            Ok(finding) => Survival::Lived(finding),
+            Err(error) => unknown(format!("it could not be looked at: {error}")),
         },
-        Ok(output) => {
-            let text = format!("reading it ended with {}", output.status);
-            damaged(&folders.capsule(), &text)
-        }
-        Err(error) => skipped(DoctorCheck::Capsule, format!("it could not be looked at: {error}")),
+        Ok(output) => Survival::Died { how: format!("reading it ended with {}", output.status) },
+        Err(error) => unknown(format!("it could not be looked at: {error}")),
     }
 }
 
 /// Looks at the capsule in this process.
 pub(crate) fn look_here(folders: &Folders) -> DoctorFinding {
     let folder = folders.capsule();
+    if let Err(error) = check_format(&folder) {
+        return unopened(&folder, &error);
+    }
     match last_stop(&folder) {
         Ok(LastStop::Nothing) => {
             return ok(DoctorCheck::Capsule, "there is none yet; the first command makes it");
