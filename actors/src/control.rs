@@ -1,8 +1,8 @@
 //! [`Local`]: `Control` in this process. It collects what an operation needs, asks the writer, and makes replies of what the
 //! store says.
 
-mod capsule;
-mod faults;
+pub(crate) mod capsule;
+pub(crate) mod faults;
 mod items;
 mod places;
 mod range;
@@ -13,6 +13,7 @@ mod views;
 mod watch;
 
 use std::error::Error;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,12 +21,13 @@ use windlass_contract::control::{Control, EventStream};
 use windlass_contract::document::TOOL_VERSION;
 use windlass_contract::error::Fault;
 use windlass_contract::request::{
-    AddItem, AnswerContext, Caller, CancelRun, EditItem, GetArtifact, HoldItem, Init, ItemRef, ListItems,
-    ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
+    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule,
+    WatchRun,
 };
 use windlass_contract::view::{
-    Accepted, ArtifactBytes, EventPage, ItemList, ItemView, PolicyView, RunPage, RunView, ServiceStatus,
-    Verification,
+    Accepted, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported,
+    ItemList, ItemView, PolicyView, RunPage, RunView, ServiceStatus, Verification,
 };
 use windlass_domain::workspace::Workspace;
 use windlass_engine::ports::SandboxSupport;
@@ -124,6 +126,26 @@ impl Control for Local {
 
     async fn verify_capsule(&self, request: VerifyCapsule) -> Result<Verification, Fault> {
         capsule::verify(&self.shared, request).await
+    }
+
+    async fn export_run(&self, request: ExportRun) -> Result<ExportedRun, Fault> {
+        capsule::export::export(&self.shared, request).await
+    }
+
+    async fn import_run(&self, file: OwnedFd) -> Result<Imported, Fault> {
+        capsule::import::import(&self.shared, file).await
+    }
+
+    async fn list_imports(&self) -> Result<ImportList, Fault> {
+        capsule::import::list(&self.shared).await
+    }
+
+    async fn capsule_stats(&self) -> Result<CapsuleStats, Fault> {
+        capsule::stats::stats(&self.shared).await
+    }
+
+    async fn backup_capsule(&self, request: BackupCapsule) -> Result<CapsuleCopy, Fault> {
+        capsule::backup::backup(&self.shared, request).await
     }
 
     async fn show_policy(&self, request: ShowPolicy) -> Result<PolicyView, Fault> {

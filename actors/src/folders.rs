@@ -32,6 +32,12 @@ impl Folders {
         self.state.join("capsule")
     }
 
+    /// Exported runs that were imported; no part of the record.
+    #[must_use]
+    pub fn imports(&self) -> PathBuf {
+        self.state.join("imports")
+    }
+
     /// One folder for each hold that is under way.
     #[must_use]
     pub fn holds(&self) -> PathBuf {

@@ -11,6 +11,7 @@ mod attempt;
 mod clock;
 mod control;
 mod folders;
+mod offline;
 mod runtime;
 mod shared;
 mod store;
@@ -18,5 +19,6 @@ mod tree;
 
 pub use control::Local;
 pub use folders::Folders;
+pub use offline::{restore_capsule, verify_export};
 pub use runtime::{Config, Recover, Runtime, StartError, read_only, start};
 pub use shared::Activity;

@@ -8,12 +8,13 @@ use std::io::{Read, Seek};
 
 use async_trait::async_trait;
 use windlass_contract::request::{
-    AddItem, AnswerContext, Caller, CancelRun, EditItem, GetArtifact, HoldItem, Init, ItemRef, ListItems,
-    ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
+    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule,
+    WatchRun,
 };
 use windlass_contract::view::{
-    Accepted, ArtifactBytes, EventPage, ItemList, ItemView, PolicyView, RunPage, RunView, ServiceStatus,
-    Verification,
+    Accepted, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported,
+    ItemList, ItemView, PolicyView, RunPage, RunView, ServiceStatus, Verification,
 };
 use windlass_contract::{Control, ErrorCode, EventStream, Fault};
 use windlass_domain::workspace::Workspace;
@@ -180,6 +181,34 @@ impl Control for BusControl {
         let options = Arguments::of(&request)?.options();
         let (found,) = self.call_within(Deadline::None, "VerifyCapsule", &(options,)).await?;
         call::view(found)
+    }
+
+    async fn export_run(&self, request: ExportRun) -> Result<ExportedRun, Fault> {
+        let mut arguments = Arguments::of(&request)?;
+        let body = (arguments.text("run_id")?, arguments.options());
+        let (export, file): (Received, OwnedFd) =
+            self.call_within(Deadline::None, "ExportRun", &body).await?;
+        Ok(ExportedRun { export: call::view(export)?, file: file.into() })
+    }
+
+    async fn import_run(&self, file: std::os::fd::OwnedFd) -> Result<Imported, Fault> {
+        let (imported,) = self.call_within(Deadline::None, "ImportRun", &(zbus::Fd::from(file),)).await?;
+        call::view(imported)
+    }
+
+    async fn list_imports(&self) -> Result<ImportList, Fault> {
+        let (imports,): (Vec<Received>,) = self.call("ListImports", &()).await?;
+        Ok(ImportList { imports: call::views(imports)? })
+    }
+
+    async fn capsule_stats(&self) -> Result<CapsuleStats, Fault> {
+        let (stats,) = self.call_within(Deadline::None, "CapsuleStats", &()).await?;
+        call::view(stats)
+    }
+
+    async fn backup_capsule(&self, request: BackupCapsule) -> Result<CapsuleCopy, Fault> {
+        let (copy,) = self.call_within(Deadline::None, "BackupCapsule", &(request.folder,)).await?;
+        call::view(copy)
     }
 
     async fn show_policy(&self, request: ShowPolicy) -> Result<PolicyView, Fault> {

@@ -386,6 +386,7 @@ pub(crate) fn run_view() -> impl Strategy<Value = RunView> {
             branch_name: None,
             last_seq: Seq(last_seq),
             capsule_head,
+            origin: None,
             row,
         }
     })

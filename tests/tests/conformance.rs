@@ -11,9 +11,11 @@ use windlass_actors::Recover;
 use windlass_contract::control::Control;
 use windlass_contract::error::Fault;
 use windlass_contract::request::{
-    AddItem, AnswerContext, Caller, CancelRun, EditItem, GetArtifact, HoldItem, Init, ItemRef, ListItems,
-    ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
+    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule,
+    WatchRun,
 };
+use windlass_contract::view::ExportView;
 use windlass_domain::capture::CaptureMode;
 use windlass_domain::id::{ItemId, RunId, Seq};
 use windlass_domain::item::{ItemChanges, ItemType, StateName};
@@ -194,7 +196,7 @@ async fn refused_submissions(told: &mut Transcript, control: &dyn Control, folde
 }
 
 /// A run that waits at the gate, is met twice, cancelled, and read.
-async fn one_run(told: &mut Transcript, control: &dyn Control, folder: &str, gate: &Gate) {
+async fn one_run(told: &mut Transcript, control: &dyn Control, folder: &str, gate: &Gate) -> RunId {
     let answer = AnswerContext { folder: folder.to_owned(), id: id("T-1"), context: context("kept") };
     told.tell("answer", control.answer_context(caller(), answer).await);
     let keyed = SubmitRun { dedupe_key: Some("key".to_owned()), context: None, ..submission(folder, "T-1") };
@@ -202,6 +204,8 @@ async fn one_run(told: &mut Transcript, control: &dyn Control, folder: &str, gat
     let accepted = accepted.unwrap_or_else(|| panic!("{:?}", told.lines.last()));
     let run_id = accepted.run_id;
     let held = gate.meet();
+    let early = ExportRun { run_id, capture_mode: CaptureMode::PromptsOnly };
+    told.tell("export while active", control.export_run(early).await.map(|_| ()));
     told.tell("submit the same", control.submit_run(caller(), keyed.clone()).await);
     let other = SubmitRun { headless: false, ..keyed };
     told.tell("submit another under the key", control.submit_run(caller(), other).await);
@@ -224,6 +228,7 @@ async fn one_run(told: &mut Transcript, control: &dyn Control, folder: &str, gat
     let uri = shown.artifacts.iter().find(|artifact| artifact.artifact.path.as_str() == "checkpoints.json");
     let bytes = control.get_artifact(GetArtifact { uri: uri.unwrap().uri.to_string() }).await.unwrap();
     told.tell("get an artifact", Ok(String::from_utf8(bytes.bytes).unwrap()));
+    run_id
 }
 
 /// The view without what differs between two equal runs: durations are in the log, and change its digest.
@@ -232,6 +237,55 @@ fn plain(mut view: windlass_contract::view::RunView) -> windlass_contract::view:
         artifact.artifact.bytes = 0;
     }
     view
+}
+
+/// What is done with the record as a whole.
+async fn keeping(told: &mut Transcript, control: &dyn Control, home: &Home, run_id: RunId) {
+    let export = |run_id, capture_mode| ExportRun { run_id, capture_mode };
+    let nobody = RunId::from_bytes([7; 16]);
+    let exported = control.export_run(export(nobody, CaptureMode::PromptsOnly)).await;
+    told.tell("export an unknown run", exported.map(|_| ()));
+    let exported = control.export_run(export(run_id, CaptureMode::None)).await;
+    told.tell("export nothing", exported.map(|_| ()));
+    let exported = control.export_run(export(run_id, CaptureMode::FullIo)).await.unwrap();
+    // How many transactions a run took depends on what happened to be committed together.
+    assert!(exported.export.links > 0);
+    told.tell("export", Ok(ExportView { links: 0, ..exported.export }));
+    told.tell("import a run of its own", control.import_run(exported.file).await);
+    let kept = std::fs::File::open(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../runtime/capsule/fixtures/export-1/run.tar"
+    ));
+    let imported = control.import_run(kept.unwrap().into()).await;
+    let imported = told.tell("import", imported).unwrap().import.run_id;
+    let nothing = std::fs::File::open("/dev/null").unwrap();
+    told.tell("import what is no file", control.import_run(nothing.into()).await);
+    let manifest = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+    told.tell("import what is no export", control.import_run(manifest.into()).await);
+    told.tell("list imports", control.list_imports().await);
+    let shown = told.tell("show the import", control.show_run(RunRef { run_id: imported }).await).unwrap();
+    let read = ReadEvents { run_id: imported, from: Seq(2), limit: 1 };
+    told.tell("read an event of it", control.read_events(read).await);
+    let watched = control.watch_run(WatchRun { run_id: imported, from: shown.last_seq }).await.unwrap();
+    told.tell("watch it", watched.try_collect::<Vec<_>>().await);
+    let report = GetArtifact { uri: shown.artifacts[1].uri.to_string() };
+    let report = control.get_artifact(report).await;
+    told.tell("get an artifact of it", report.map(|found| String::from_utf8(found.bytes).unwrap()));
+    let cancel = CancelRun { run_id: imported, reason: None };
+    told.tell("cancel it", control.cancel_run(caller(), cancel).await);
+    let again = control.export_run(export(imported, CaptureMode::PromptsOnly)).await;
+    told.tell("export it again", again.map(|_| ()));
+    let stats = control.capsule_stats().await.unwrap();
+    told.tell("stats", Ok((stats.runs, stats.runs_by_status, stats.workspaces, stats.items, stats.imports)));
+    let backup =
+        |folder: &str| BackupCapsule { folder: home.path().join(folder).to_str().unwrap().to_owned() };
+    let copy = control.backup_capsule(backup("saved")).await;
+    told.tell("back up", copy.map(|copy| (copy.folder, copy.file_blobs)));
+    told.tell("back up into what is there", control.backup_capsule(backup("saved")).await);
+    let inside = backup("state/windlass/capsule/blobs/saved");
+    told.tell("back up into itself", control.backup_capsule(inside).await);
+    let relative = BackupCapsule { folder: "saved".to_owned() };
+    told.tell("back up relative", control.backup_capsule(relative).await);
 }
 
 async fn reading(told: &mut Transcript, control: &dyn Control, folder: &str) {
@@ -278,8 +332,9 @@ async fn walk(control: &dyn Control, repository: &Repository, home: &Home, gate:
     let elsewhere = home.path().to_str().unwrap().to_owned();
     items(&mut told, control, &folder, &elsewhere).await;
     refused_submissions(&mut told, control, &folder).await;
-    one_run(&mut told, control, &folder, gate).await;
+    let run_id = one_run(&mut told, control, &folder, gate).await;
     reading(&mut told, control, &folder).await;
+    keeping(&mut told, control, home, run_id).await;
     told.lines.join("\n")
 }
 

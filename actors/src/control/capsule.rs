@@ -1,4 +1,9 @@
-//! Reading the record: events, artifacts, verification.
+//! The record as a whole and by parts: events, artifacts, verification, exports, imports, backup, numbers.
+
+pub(crate) mod backup;
+pub(crate) mod export;
+pub(super) mod import;
+pub(super) mod stats;
 
 use windlass_capsule::VerifyOptions;
 use windlass_contract::error::{ErrorCode, Fault};
@@ -29,7 +34,10 @@ pub(super) async fn read_events(shared: &Shared, request: ReadEvents) -> Result<
         reader.events(&Stream::Run { run_id }, request.from, limit.saturating_add(1)).map(Some)
     });
     let events = read.await.map_err(faults::read)?;
-    let mut events = events.ok_or_else(|| faults::unknown_run(run_id))?;
+    let mut events = match events {
+        Some(events) => events,
+        None => import::events(shared, run_id, request.from, limit.saturating_add(1)).await?,
+    };
     let more = events.len() > limit;
     events.truncate(limit);
     Ok(EventPage { events, more })
@@ -43,18 +51,22 @@ pub(super) async fn get_artifact(shared: &Shared, request: GetArtifact) -> Resul
         })?;
     let wanted = uri.clone();
     let read = shared.store.read(move |reader| {
-        let belongs = reader.run(wanted.run_id)?.is_some_and(|run| {
-            run.request.workspace_id == wanted.workspace_id && run.request.work_item_id == wanted.work_item_id
-        });
+        let Some(run) = reader.run(wanted.run_id)? else { return Ok(None) };
+        let belongs = run.request.workspace_id == wanted.workspace_id
+            && run.request.work_item_id == wanted.work_item_id;
         match reader.artifact(wanted.run_id, &wanted.path)? {
             Some(artifact) if belongs => {
                 let bytes = reader.blob(artifact.digest)?;
-                Ok(Some(ArtifactBytes { media_type: artifact.media_type, bytes }))
+                Ok(Some(Some(ArtifactBytes { media_type: artifact.media_type, bytes })))
             }
-            _ => Ok(None),
+            _ => Ok(Some(None)),
         }
     });
-    read.await.map_err(faults::read)?.ok_or_else(|| {
+    let found = match read.await.map_err(faults::read)? {
+        Some(of_capsule) => of_capsule,
+        None => import::artifact(shared, uri.clone()).await?,
+    };
+    found.ok_or_else(|| {
         Fault::new(ErrorCode::UnknownArtifact, format!("there is no artifact {uri}"))
             .hint(format!("windlass bot show --run {}", uri.run_id))
     })

@@ -6,15 +6,16 @@ use windlass_capsule::{Op, Page, PageKey, RunFilter, RunScope};
 use windlass_contract::error::{ErrorCode, Fault};
 use windlass_contract::request::{Caller, CancelRun, ListRuns};
 use windlass_contract::view::{ArtifactView, RunPage, RunView};
-use windlass_domain::artifact::ArtifactUri;
+use windlass_domain::artifact::{Artifact, ArtifactUri};
+use windlass_domain::digest::Digest;
 use windlass_domain::event::Stream;
-use windlass_domain::id::RunId;
+use windlass_domain::id::{RunId, Seq};
 use windlass_domain::run::command::RunCommand;
 use windlass_domain::run::event::CancelRequest;
 use windlass_domain::run::request::WriteMode;
 use windlass_domain::run::{Run, RunState};
 
-use super::{faults, places, views};
+use super::{capsule, faults, places, views};
 use crate::shared::Shared;
 use crate::tree::root::place_of;
 use crate::tree::run_manager::RunManagerMessage;
@@ -31,27 +32,38 @@ pub(super) async fn show(shared: &Arc<Shared>, run_id: RunId) -> Result<RunView,
         let last_seq = reader.last_seq(&Stream::Run { run_id })?;
         Ok(Some((run, artifacts, last_seq, reader.head()?)))
     });
-    let (run, artifacts, last_seq, head) =
-        read.await.map_err(faults::read)?.ok_or_else(|| faults::unknown_run(run_id))?;
+    let Some((run, artifacts, last_seq, head)) = read.await.map_err(faults::read)? else {
+        return capsule::import::show(shared, run_id).await;
+    };
     let tree = shared.tree.borrow().clone();
     let queue_place = match (&run.state, tree) {
         (RunState::Queued { .. }, Some(tree)) => place_of(&tree, run_id).await,
         _ => None,
     };
+    let names = bot_names(shared, &run);
+    Ok(RunView {
+        queue_place,
+        worktree_path: names.as_ref().map(|names| names.bot.to_string_lossy().into_owned()),
+        branch_name: names.map(|names| names.branch),
+        ..view(run, artifacts, last_seq, head.hash)
+    })
+}
+
+/// A run as its record alone shows it.
+pub(super) fn view(run: Run, artifacts: Vec<Artifact>, last_seq: Seq, capsule_head: Digest) -> RunView {
     let address = |path| ArtifactUri {
         workspace_id: run.request.workspace_id,
         work_item_id: run.request.work_item_id.clone(),
-        run_id,
+        run_id: run.run_id,
         path,
     };
     let artifacts = artifacts
         .into_iter()
         .map(|artifact| ArtifactView { uri: address(artifact.path.clone()), artifact })
         .collect();
-    let names = bot_names(shared, &run);
-    Ok(RunView {
+    RunView {
         row: views::row(&run),
-        queue_place,
+        queue_place: None,
         open_steps: open_steps(&run),
         cancelling: run.cancel().is_some(),
         ended: match &run.state {
@@ -60,12 +72,13 @@ pub(super) async fn show(shared: &Arc<Shared>, run_id: RunId) -> Result<RunView,
         },
         artifacts,
         projection_paths: Vec::new(),
-        worktree_path: names.as_ref().map(|names| names.bot.to_string_lossy().into_owned()),
-        branch_name: names.map(|names| names.branch),
+        worktree_path: None,
+        branch_name: None,
         last_seq,
-        capsule_head: head.hash,
+        capsule_head,
+        origin: None,
         request: run.request,
-    })
+    }
 }
 
 fn bot_names(shared: &Shared, run: &Run) -> Option<WorktreeNames> {
@@ -119,7 +132,13 @@ pub(super) async fn cancel(
     let run_id = request.run_id;
     let cancel = CancelRequest { by: caller.name, door: caller.door, reason: request.reason };
     let commands = vec![RunCommand::RequestCancel(cancel)];
-    shared.store.write(Op::Run { run_id, commands, blobs: Vec::new() }).await.map_err(faults::write)?;
+    if let Err(error) = shared.store.write(Op::Run { run_id, commands, blobs: Vec::new() }).await {
+        let fault = faults::write(error);
+        return match fault.code() {
+            ErrorCode::UnknownRun => Err(capsule::import::refusal(shared, run_id).await?),
+            _ => Err(fault),
+        };
+    }
     if let Some(tree) = shared.tree.borrow().clone() {
         // A tree that is being built anew reads the cancel from the capsule.
         let _ = tree.runs.cast(RunManagerMessage::Cancel { run_id });

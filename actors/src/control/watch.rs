@@ -13,6 +13,7 @@ use windlass_domain::event::{Event, EventData, Stream};
 use windlass_domain::id::Seq;
 use windlass_domain::run::event::RunEvent;
 
+use super::capsule::import;
 use super::faults;
 use crate::shared::Shared;
 
@@ -32,7 +33,9 @@ struct Watching {
 pub(super) async fn watch(shared: &Arc<Shared>, request: WatchRun) -> Result<EventStream, Fault> {
     let run_id = request.run_id;
     let run = shared.store.read(move |reader| reader.run(run_id)).await.map_err(faults::read)?;
-    run.ok_or_else(|| faults::unknown_run(run_id))?;
+    if run.is_none() {
+        return import::watch(shared, run_id, request.from).await;
+    }
     let stream = Stream::Run { run_id };
     let watching = Watching {
         shared: Arc::clone(shared),

@@ -1,7 +1,7 @@
 //! Runs as text.
 
 use windlass_contract::error::blocked_word;
-use windlass_contract::view::{RunSummary, RunView};
+use windlass_contract::view::{RunOrigin, RunSummary, RunView};
 use windlass_domain::id::RunId;
 use windlass_domain::time::Timestamp;
 
@@ -57,6 +57,11 @@ pub(crate) fn standing(view: &RunView) -> String {
     }
 }
 
+/// Where an imported run is from.
+fn origin(origin: &RunOrigin) -> String {
+    format!("from {}, {}, read-only", safe(&origin.workspace_name), word(&origin.exported_as))
+}
+
 /// Everything about one run.
 pub(crate) fn show(view: &RunView) -> String {
     let row = &view.row;
@@ -68,6 +73,7 @@ pub(crate) fn show(view: &RunView) -> String {
     text.push_str(&facts(&[
         ("status", standing(view)),
         ("summary", safe(&row.summary).into_owned()),
+        ("imported", view.origin.as_ref().map(origin).unwrap_or_default()),
         ("phase", row.phase.map(|phase| word(&phase)).unwrap_or_default()),
         ("queue", view.queue_place.map(|place| format!("place {place}")).unwrap_or_default()),
         ("cancelling", if view.cancelling { "asked for".to_owned() } else { String::new() }),

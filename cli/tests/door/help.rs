@@ -5,7 +5,7 @@ use windlass_contract::schema::PRINTED;
 use crate::support::Place;
 
 /// Every command that people type, as the snapshot's name has it.
-const COMMANDS: [&str; 36] = [
+const COMMANDS: [&str; 42] = [
     "",
     "init",
     "item",
@@ -27,6 +27,12 @@ const COMMANDS: [&str; 36] = [
     "capsule verify",
     "capsule events",
     "capsule get",
+    "capsule export",
+    "capsule import",
+    "capsule imports",
+    "capsule stats",
+    "capsule backup",
+    "capsule restore",
     "policy",
     "policy show",
     "policy init",

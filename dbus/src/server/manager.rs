@@ -2,8 +2,8 @@
 
 use windlass_contract::document::TOOL_VERSION;
 use windlass_contract::request::{
-    AddItem, AnswerContext, EditItem, HoldItem, Init, ItemRef, ListItems, ListRuns, MoveItem, ShowPolicy,
-    SubmitRun, VerifyCapsule,
+    AddItem, AnswerContext, BackupCapsule, EditItem, ExportRun, HoldItem, Init, ItemRef, ListItems, ListRuns,
+    MoveItem, ShowPolicy, SubmitRun, VerifyCapsule,
 };
 use windlass_contract::{ErrorCode, Fault};
 use zbus::message::Header;
@@ -264,6 +264,45 @@ impl Manager {
         let _call = self.desk.begin()?;
         let request: VerifyCapsule = request::<_, 0>([], options)?;
         answer(&self.desk.control.verify_capsule(request).await?)
+    }
+
+    /// Writes a run that has ended into a file without a name behind a descriptor, to be read from its start. Option:
+    /// `capture_mode` (s), how much it may hold: `prompts_only` (the default) or `full_io`.
+    #[zbus(out_args("export", "file"))]
+    async fn export_run(&self, run_id: String, options: Received) -> Result<(Sent, OwnedFd), Refused> {
+        let _call = self.desk.begin()?;
+        let request: ExportRun = request([("run_id", run_id.into())], options)?;
+        let exported = self.desk.control.export_run(request).await?;
+        Ok((answer(&exported.export)?, OwnedFd::from(exported.file)))
+    }
+
+    /// Checks an exported run, a plain file behind a descriptor, and keeps it beside the capsule, read-only. `new` is false when
+    /// the same record was here before.
+    #[zbus(out_args("imported"))]
+    async fn import_run(&self, file: OwnedFd) -> Result<Sent, Refused> {
+        let _call = self.desk.begin()?;
+        answer(&self.desk.control.import_run(file.into()).await?)
+    }
+
+    /// Lists the runs that were imported. `ShowRun`, `ReadEvents` and `GetArtifact` read them.
+    #[zbus(out_args("imports"))]
+    async fn list_imports(&self) -> Result<Vec<Sent>, Refused> {
+        let _call = self.desk.begin()?;
+        answers(&self.desk.control.list_imports().await?.imports)
+    }
+
+    /// How much is in the capsule.
+    #[zbus(out_args("stats"))]
+    async fn capsule_stats(&self) -> Result<Sent, Refused> {
+        let _call = self.desk.begin()?;
+        answer(&self.desk.control.capsule_stats().await?)
+    }
+
+    /// Copies the capsule as it is now into `folder`, which is made, and verifies the copy; takes as long as it takes.
+    #[zbus(out_args("copy"))]
+    async fn backup_capsule(&self, folder: String) -> Result<Sent, Refused> {
+        let _call = self.desk.begin()?;
+        answer(&self.desk.control.backup_capsule(BackupCapsule { folder }).await?)
     }
 
     /// The merged policy. Option: `folder` (s), for the repository around it.

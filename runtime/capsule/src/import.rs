@@ -136,7 +136,7 @@ impl<R: Read> Check<R> {
     fn opening(&mut self) -> Result<(RunId, CaptureMode), BadExport> {
         let entry = match self.archive.next() {
             Ok(Some(entry)) if entry.name == FORMAT_FILE => entry,
-            Err(BadArchive::Io(error)) if !is_damage(&error) => return Err(BadExport::Io(error)),
+            Err(error @ BadArchive::Io(_)) => return Err(error.into()),
             Ok(_) | Err(_) => return Err(BadExport::NotAnExport),
         };
         let run_id = entry.folder.strip_prefix(ROOT_BEGINNING).and_then(|id| id.parse().ok());

@@ -1,5 +1,7 @@
 //! The one trait that every surface calls. It is implemented in process by the actors and over the bus by its client.
 
+use std::os::fd::OwnedFd;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use windlass_domain::event::Event;
@@ -7,12 +9,13 @@ use windlass_domain::workspace::Workspace;
 
 use crate::error::Fault;
 use crate::request::{
-    AddItem, AnswerContext, Caller, CancelRun, EditItem, GetArtifact, HoldItem, Init, ItemRef, ListItems,
-    ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
+    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule,
+    WatchRun,
 };
 use crate::view::{
-    Accepted, ArtifactBytes, EventPage, ItemList, ItemView, PolicyView, RunPage, RunView, ServiceStatus,
-    Verification,
+    Accepted, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported,
+    ItemList, ItemView, PolicyView, RunPage, RunView, ServiceStatus, Verification,
 };
 
 /// A run's events, from the one asked for to `run.ended`, then the end of the stream. It never skips and never repeats.
@@ -56,6 +59,17 @@ pub trait Control: Send + Sync {
     async fn get_artifact(&self, request: GetArtifact) -> Result<ArtifactBytes, Fault>;
     /// Verifies the capsule.
     async fn verify_capsule(&self, request: VerifyCapsule) -> Result<Verification, Fault>;
+
+    /// Writes a run that has ended into a file.
+    async fn export_run(&self, request: ExportRun) -> Result<ExportedRun, Fault>;
+    /// Checks an exported run and keeps it beside the capsule, read-only.
+    async fn import_run(&self, file: OwnedFd) -> Result<Imported, Fault>;
+    /// Lists the runs that were imported.
+    async fn list_imports(&self) -> Result<ImportList, Fault>;
+    /// Tells how much is in the capsule.
+    async fn capsule_stats(&self) -> Result<CapsuleStats, Fault>;
+    /// Copies the capsule as it is now into a new folder, and verifies the copy.
+    async fn backup_capsule(&self, request: BackupCapsule) -> Result<CapsuleCopy, Fault>;
 
     /// Shows the merged policy.
     async fn show_policy(&self, request: ShowPolicy) -> Result<PolicyView, Fault>;

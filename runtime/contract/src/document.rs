@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub use patch_bundle::{PatchBundle, PatchFile, PatchHunk, RebaseState};
 pub use reply::{
-    ArtifactReply, Document, PolicyCheckReply, PolicyReply, PresetLine, Reply, RunDocument, StatusReply,
-    VerificationReply, WrittenReply,
+    ArtifactReply, Document, ExportReply, PolicyCheckReply, PolicyReply, PresetLine, Reply, RunDocument,
+    StatusReply, VerificationReply, WrittenReply,
 };
 pub use result::ResultDocument;
 pub use review_report::{

@@ -262,6 +262,25 @@ pub struct VerifyCapsule {
     pub head: Option<String>,
 }
 
+/// Exports a run that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportRun {
+    /// Which.
+    pub run_id: RunId,
+    /// How much the export may hold of what the run stored.
+    #[serde(default = "default_capture")]
+    pub capture_mode: CaptureMode,
+}
+
+/// Copies the whole capsule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupCapsule {
+    /// The folder to make, absolute.
+    pub folder: String,
+}
+
 /// Shows what policy says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

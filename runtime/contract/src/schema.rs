@@ -5,11 +5,11 @@ use windlass_domain::event::Event;
 use windlass_domain::workspace::Workspace;
 
 use crate::document::{
-    ArtifactReply, BotRunCheckpoints, BotRunLog, DoctorReply, Document, PatchBundle, PolicyCheckReply,
-    PolicyReply, ResultDocument, ReviewReport, RunDocument, ServiceFilesReply, ServiceUnitReply, StatusReply,
-    VerificationReply, WrittenReply,
+    ArtifactReply, BotRunCheckpoints, BotRunLog, DoctorReply, Document, ExportReply, PatchBundle,
+    PolicyCheckReply, PolicyReply, ResultDocument, ReviewReport, RunDocument, ServiceFilesReply,
+    ServiceUnitReply, StatusReply, VerificationReply, WrittenReply,
 };
-use crate::view::{EventPage, ItemList, ItemView, RunPage};
+use crate::view::{CapsuleCopy, CapsuleStats, EventPage, ImportList, Imported, ItemList, ItemView, RunPage};
 
 /// Every published schema with its file name.
 #[must_use]
@@ -18,9 +18,14 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("artifact", schema_for!(Document<ArtifactReply>)),
         ("bot_run_checkpoints", schema_for!(BotRunCheckpoints)),
         ("bot_run_log", schema_for!(BotRunLog)),
+        ("capsule_copy", schema_for!(Document<CapsuleCopy>)),
+        ("capsule_stats", schema_for!(Document<CapsuleStats>)),
         ("doctor", schema_for!(Document<DoctorReply>)),
         ("event", schema_for!(Event)),
         ("event_page", schema_for!(Document<EventPage>)),
+        ("export", schema_for!(Document<ExportReply>)),
+        ("import", schema_for!(Document<Imported>)),
+        ("import_list", schema_for!(Document<ImportList>)),
         ("item", schema_for!(Document<ItemView>)),
         ("item_list", schema_for!(Document<ItemList>)),
         ("patch_bundle", schema_for!(PatchBundle)),
@@ -41,7 +46,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
 
 /// What each command prints with `--json` when it succeeds, as the file name of its schema. Each prints one document, but
 /// `bot watch`, which prints one event a line. A command that fails prints a `result`.
-pub const PRINTED: [(&str, &str); 27] = [
+pub const PRINTED: [(&str, &str); 33] = [
     ("init", "workspace"),
     ("item add", "item"),
     ("item list", "item_list"),
@@ -59,6 +64,12 @@ pub const PRINTED: [(&str, &str); 27] = [
     ("capsule verify", "verification"),
     ("capsule events", "event_page"),
     ("capsule get", "artifact"),
+    ("capsule export", "export"),
+    ("capsule import", "import"),
+    ("capsule imports", "import_list"),
+    ("capsule stats", "capsule_stats"),
+    ("capsule backup", "capsule_copy"),
+    ("capsule restore", "capsule_copy"),
     ("policy show", "policy"),
     ("policy init", "written"),
     ("policy check", "policy_check"),

@@ -1,8 +1,11 @@
 //! What callers get back, besides documents.
 
+use std::os::fd::OwnedFd;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use windlass_domain::artifact::{Artifact, ArtifactUri};
+use windlass_domain::capture::CaptureMode;
 use windlass_domain::digest::Digest;
 use windlass_domain::id::{Cursor, Epoch, ItemId, RunId, Seq, WorkspaceId};
 use windlass_domain::item::WorkItem;
@@ -112,6 +115,9 @@ pub struct RunView {
     pub last_seq: Seq,
     /// The head of the capsule when this was read.
     pub capsule_head: Digest,
+    /// Where it is from, when it was imported: it is read-only then, and no run of this capsule.
+    #[serde(default)]
+    pub origin: Option<RunOrigin>,
 }
 
 /// An artifact with its address.
@@ -172,6 +178,134 @@ pub struct Verification {
     /// The first thing that does not fit.
     pub first_problem: Option<String>,
     /// The head of the capsule.
+    pub capsule_head: Digest,
+}
+
+/// What an export of a run holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExportView {
+    /// The run.
+    pub run_id: RunId,
+    /// The workspace that it belonged to.
+    pub workspace_id: WorkspaceId,
+    /// What that workspace was called.
+    pub workspace_name: String,
+    /// The work item that it was about.
+    pub work_item_id: ItemId,
+    /// What it did.
+    pub kind: RunKind,
+    /// How it ended.
+    pub status: RunStatus,
+    /// How much the export may hold.
+    pub exported_as: CaptureMode,
+    /// How many events there are.
+    pub events: u64,
+    /// How many links of the capsule's chain bind them.
+    pub links: u64,
+    /// How many blobs there are.
+    pub blobs: u64,
+    /// How many results and artifacts are left out; their digests are there.
+    pub left_out: u64,
+    /// The head of the capsule when the run was exported.
+    pub capsule_head: Digest,
+}
+
+/// An exported run: a description, and the file behind a descriptor, to be read from its start.
+#[derive(Debug)]
+pub struct ExportedRun {
+    /// What it holds.
+    pub export: ExportView,
+    /// The file. It has no name, and nobody else has it.
+    pub file: OwnedFd,
+}
+
+/// What an import came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Imported {
+    /// What is here now.
+    pub import: ExportView,
+    /// Whether it was put here now; otherwise the same record was here before.
+    pub new: bool,
+}
+
+/// The runs that were imported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImportList {
+    /// In the order of their ids.
+    pub imports: Vec<ExportView>,
+}
+
+/// Where a run that was imported is from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunOrigin {
+    /// What its workspace was called there.
+    pub workspace_name: String,
+    /// How much its export holds.
+    pub exported_as: CaptureMode,
+}
+
+/// How much is in the capsule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CapsuleStats {
+    /// The folder.
+    pub capsule: String,
+    /// How many events there are.
+    pub events: u64,
+    /// How many links.
+    pub links: u64,
+    /// How many workspaces are known.
+    pub workspaces: u64,
+    /// How many work items there are.
+    pub items: u64,
+    /// How many runs.
+    pub runs: u64,
+    /// How many runs stand where, without the statuses that no run has.
+    pub runs_by_status: Vec<StatusCount>,
+    /// When the oldest run was submitted.
+    pub oldest_run_at: Option<Timestamp>,
+    /// When the newest run was submitted.
+    pub newest_run_at: Option<Timestamp>,
+    /// How many artifacts all runs have.
+    pub artifacts: u64,
+    /// How many blobs stand in the store.
+    pub inline_blobs: u64,
+    /// How many are files.
+    pub file_blobs: u64,
+    /// The bytes of those files.
+    pub file_blob_bytes: u64,
+    /// The bytes of the store's file.
+    pub store_bytes: u64,
+    /// The bytes up to which it can grow.
+    pub map_bytes: u64,
+    /// How many runs are imported; they are not counted above.
+    pub imports: u64,
+    /// The head of the capsule.
+    pub capsule_head: Digest,
+}
+
+/// How many runs have a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StatusCount {
+    /// The status.
+    pub status: RunStatus,
+    /// How many runs have it.
+    pub runs: u64,
+}
+
+/// A copy of the capsule that was made, or put in place, and verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CapsuleCopy {
+    /// The folder.
+    pub folder: String,
+    /// How many events it has.
+    pub events: u64,
+    /// How many links.
+    pub links: u64,
+    /// How many files of blobs.
+    pub file_blobs: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its head.
     pub capsule_head: Digest,
 }
 

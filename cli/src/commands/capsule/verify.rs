@@ -1,17 +1,21 @@
 //! `windlass capsule verify`
 
+use std::path::Path;
+
 use windlass_contract::document::{Document, VerificationReply};
 use windlass_contract::error::ErrorBody;
 use windlass_contract::request::VerifyCapsule;
-use windlass_contract::view::Verification;
+use windlass_contract::view::{ExportView, Verification};
 use windlass_contract::{ErrorCode, ExitCode, Fault};
 
+use super::export_file::{self, blocking};
 use crate::args::capsule::VerifyArgs;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::reach::Need;
 use crate::render::style::GOOD;
 use crate::render::table::facts;
+use crate::render::text::{safe, shell_word};
 use crate::session::Session;
 
 /// Verifies the capsule; what does not fit makes the exit code 3.
@@ -20,10 +24,16 @@ use crate::session::Session;
 /// `capsule_damaged` when something does not fit; those of `Control::verify_capsule`.
 pub(crate) async fn run(session: &Session, args: VerifyArgs) -> Result<ExitCode, Failure> {
     let output = &session.output;
-    let control = session.control(Need::Read).await?;
-    let verifying = Progress::new(output, "verifying the capsule");
-    let found = verifying.during(control.verify_capsule(VerifyCapsule { head: args.head })).await?;
-    let damage = damage(&found);
+    let (found, export) = match &args.file {
+        Some(file) => of_file(session, file, &args).await?,
+        None => {
+            let control = session.control(Need::Read).await?;
+            let verifying = Progress::new(output, "verifying the capsule");
+            let request = VerifyCapsule { head: args.head.clone() };
+            (verifying.during(control.verify_capsule(request)).await?, None)
+        }
+    };
+    let damage = damage(&found, args.file.as_deref());
     if output.json() {
         let (code, errors) = match &damage {
             None => (ExitCode::Success, Vec::new()),
@@ -31,11 +41,13 @@ pub(crate) async fn run(session: &Session, args: VerifyArgs) -> Result<ExitCode,
         };
         output.document(&Document::of(VerificationReply {
             verification: found,
+            export,
             exit_code: code as u8,
             errors,
         }))?;
         return Ok(code);
     }
+    output.text(&export.as_ref().map(held).unwrap_or_default())?;
     output.text(&facts(&[
         ("events", found.events.to_string()),
         ("links", found.links.to_string()),
@@ -46,18 +58,55 @@ pub(crate) async fn run(session: &Session, args: VerifyArgs) -> Result<ExitCode,
         return Err(fault.into());
     }
     output.text(&format!("{GOOD}sound{GOOD:#}: nothing was changed afterwards\n"))?;
-    output.next(&[format!("windlass capsule verify --head {}", found.capsule_head)])?;
+    output.next(&[match &args.file {
+        None => format!("windlass capsule verify --head {}", found.capsule_head),
+        Some(file) => format!("windlass capsule import {}", shell_word(&file.to_string_lossy())),
+    }])?;
     Ok(ExitCode::Success)
 }
 
-fn damage(found: &Verification) -> Option<ErrorBody> {
+/// Checks an exported run, with nothing but the file.
+async fn of_file(
+    session: &Session,
+    file: &Path,
+    args: &VerifyArgs,
+) -> Result<(Verification, Option<ExportView>), Failure> {
+    let verifying = Progress::new(&session.output, "verifying the exported run");
+    let (file, head) = (file.to_owned(), args.head.clone());
+    let passphrase = args.passphrase.passphrase_file.clone();
+    let work = blocking(move || {
+        let export = export_file::open(&file, passphrase.as_deref())?;
+        windlass_actors::verify_export(export, head.as_deref())
+    });
+    Ok(verifying.during(work).await?)
+}
+
+/// What a file holds, as text.
+pub(super) fn held(export: &ExportView) -> String {
+    let left_out = match export.left_out {
+        0 => String::new(),
+        count => format!("{count} results and artifacts; their digests are there"),
+    };
+    facts(&[
+        ("run", export.run_id.to_string()),
+        ("item", format!("{} in {}", export.work_item_id, safe(&export.workspace_name))),
+        ("kind", export.kind.word().to_owned()),
+        ("status", export.status.word().to_owned()),
+        ("left out", left_out),
+    ])
+}
+
+fn damage(found: &Verification, file: Option<&Path>) -> Option<ErrorBody> {
     if found.sound {
         return None;
     }
     let problem = found.first_problem.as_deref().unwrap_or("something does not fit");
-    Some(ErrorBody {
-        code: ErrorCode::CapsuleDamaged,
-        message: format!("the capsule is damaged: {problem}"),
-        hints: vec!["windlass service status".to_owned()],
-    })
+    let (message, hint) = match file {
+        None => (format!("the capsule is damaged: {problem}"), "windlass service status"),
+        Some(file) => (
+            format!("`{}` is damaged: {problem}", file.display()),
+            "export the run again where it is from: windlass capsule export --run RUN --out FILE",
+        ),
+    };
+    Some(ErrorBody { code: ErrorCode::CapsuleDamaged, message, hints: vec![hint.to_owned()] })
 }

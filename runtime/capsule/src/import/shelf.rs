@@ -21,6 +21,7 @@ use windlass_domain::id::{RunId, Seq};
 use windlass_domain::run::Run;
 
 use super::{BadExport, ExportReport, damaged, verify_export};
+use crate::error::ReadError;
 use crate::export::container::{ArchiveReader, BadArchive};
 use crate::export::lines::{EventLine, next_line};
 use crate::export::manifest::Contents;
@@ -54,6 +55,9 @@ pub enum ImportError {
     /// It is too large.
     #[error("it is larger than {MAX_IMPORT_BYTES} bytes")]
     TooLarge,
+    /// The capsule beside it cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// A file cannot be read or written.
     #[error("{path} cannot be {doing}")]
     Io {
@@ -74,11 +78,19 @@ pub struct Imports {
 
 /// What an import came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Import {
-    /// What the export holds.
-    pub report: ExportReport,
-    /// Whether it was put here now; otherwise the same record was here before.
-    pub new: bool,
+pub enum Import {
+    /// It is here.
+    Kept {
+        /// What the export holds.
+        report: Box<ExportReport>,
+        /// Whether it was put here now; otherwise the same record was here before.
+        new: bool,
+    },
+    /// It is a run of the capsule beside which imports are kept; nothing was changed.
+    Own {
+        /// The run.
+        run_id: RunId,
+    },
 }
 
 impl Imports {
@@ -88,19 +100,27 @@ impl Imports {
         Self { folder }
     }
 
-    /// Checks an export and puts it here. The same record twice changes nothing the second time.
+    /// Checks an export and puts it here, unless it is of a run that is not to be: one of the capsule beside this folder. The
+    /// same record twice changes nothing the second time.
     ///
     /// # Errors
     /// [`ImportError`].
-    pub fn add(&self, export: &mut File) -> Result<Import, ImportError> {
+    pub fn add(
+        &self,
+        export: &mut File,
+        is_own: impl FnOnce(RunId) -> Result<bool, ReadError>,
+    ) -> Result<Import, ImportError> {
         let fails = |source| self.failed("read", source);
         export.rewind().map_err(fails)?;
-        let report = verify_export(BufReader::new(&mut *export), None)?;
+        let report = Box::new(verify_export(BufReader::new(&mut *export), None)?);
         let run_id = report.manifest.run_id;
+        if is_own(run_id)? {
+            return Ok(Import::Own { run_id });
+        }
         if let Some(here) = self.open(run_id)? {
             let (here, given) = (here.manifest.run_head, report.manifest.run_head);
             return if here == given {
-                Ok(Import { report, new: false })
+                Ok(Import::Kept { report, new: false })
             } else {
                 Err(ImportError::Other { run_id, here, given })
             };
@@ -118,7 +138,7 @@ impl Imports {
             // The first error is the one to tell; a leftover has a name that nothing reads.
             let _ = fs::remove_file(&incoming);
         }
-        put.map(|()| Import { report, new: true })
+        put.map(|()| Import::Kept { report, new: true })
     }
 
     /// Copies, checks the copy, and gives it its name.

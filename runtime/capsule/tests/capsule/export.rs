@@ -5,7 +5,7 @@ use std::io::{Cursor as Bytes, Read as _, Write as _};
 
 use super::support::*;
 use windlass_capsule::{
-    BadExport, ExportError, Exported, ImportError, Imports, LeftOutKind, Manifest, Op, export_run,
+    BadExport, ExportError, Exported, Import, ImportError, Imports, LeftOutKind, Manifest, Op, export_run,
     verify_export,
 };
 use windlass_domain::artifact::{Artifact, ArtifactPath};
@@ -260,8 +260,11 @@ fn an_import_is_read_like_the_run_that_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let imports = Imports::at(folder.path().join("imports"));
     assert!(imports.list().unwrap().is_empty());
-    assert!(imports.add(&mut file_with(&bytes)).unwrap().new);
-    assert!(!imports.add(&mut file_with(&bytes)).unwrap().new, "the second time changes nothing");
+    let add = |is_own: bool| imports.add(&mut file_with(&bytes), |_| Ok(is_own)).unwrap();
+    assert_eq!(add(true), Import::Own { run_id });
+    assert!(imports.list().unwrap().is_empty());
+    assert!(matches!(add(false), Import::Kept { new: true, .. }));
+    assert!(matches!(add(false), Import::Kept { new: false, .. }), "the second time changes nothing");
     assert_eq!(imports.list().unwrap(), [sound(&bytes)]);
     let import = imports.open(run_id).unwrap().unwrap();
     let (run, artifacts) = import.run().unwrap();
@@ -288,14 +291,14 @@ fn an_import_of_what_is_not_sound_changes_nothing() {
     let mut altered = bytes.clone();
     altered[5000] ^= 1;
     for bad in [&altered[..], &bytes[..bytes.len() - 512], b"nothing"] {
-        assert!(matches!(imports.add(&mut file_with(bad)), Err(ImportError::Bad(_))));
+        assert!(matches!(imports.add(&mut file_with(bad), |_| Ok(false)), Err(ImportError::Bad(_))));
     }
     assert!(!folder.path().join("imports").exists());
-    imports.add(&mut file_with(&bytes)).unwrap();
+    imports.add(&mut file_with(&bytes), |_| Ok(false)).unwrap();
     let forged = Ship::new();
     exported_run(&forged, CaptureMode::PromptsOnly, "another end");
     let (other, _) = export(&forged, run_id, CaptureMode::PromptsOnly);
-    let error = imports.add(&mut file_with(&other)).unwrap_err();
+    let error = imports.add(&mut file_with(&other), |_| Ok(false)).unwrap_err();
     assert!(matches!(error, ImportError::Other { .. }), "{error}");
     assert_eq!(imports.list().unwrap(), [sound(&bytes)]);
     assert_eq!(std::fs::read_dir(folder.path().join("imports")).unwrap().count(), 1, "no leftover");

@@ -9,7 +9,8 @@ use windlass_domain::workspace::Workspace;
 use super::{Header, ResultDocument};
 use crate::error::ErrorBody;
 use crate::view::{
-    EventPage, ItemList, ItemView, PolicyView, RunPage, RunSummary, RunView, ServiceStatus, Verification,
+    CapsuleCopy, CapsuleStats, EventPage, ExportView, ImportList, Imported, ItemList, ItemView, PolicyView,
+    RunPage, RunSummary, RunView, ServiceStatus, Verification,
 };
 
 /// A reply that stands as a document of its own once it has a header.
@@ -118,6 +119,9 @@ pub struct VerificationReply {
     /// What was found.
     #[serde(flatten)]
     pub verification: Verification,
+    /// What the file holds, when a sound exported run was verified and not the capsule.
+    #[serde(default)]
+    pub export: Option<ExportView>,
     /// The exit code of the command: 0 when everything fits, 3 when not.
     pub exit_code: u8,
     /// `capsule_damaged` when something does not fit.
@@ -126,6 +130,39 @@ pub struct VerificationReply {
 
 impl Reply for VerificationReply {
     const SCHEMA: &'static str = "verification@1.0";
+}
+
+/// An exported run that was written to a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExportReply {
+    /// The file.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// What it holds.
+    pub export: ExportView,
+}
+
+impl Reply for ExportReply {
+    const SCHEMA: &'static str = "export@1.0";
+}
+
+impl Reply for Imported {
+    const SCHEMA: &'static str = "import@1.0";
+}
+
+impl Reply for ImportList {
+    const SCHEMA: &'static str = "import_list@1.0";
+}
+
+impl Reply for CapsuleStats {
+    const SCHEMA: &'static str = "capsule_stats@1.0";
+}
+
+impl Reply for CapsuleCopy {
+    const SCHEMA: &'static str = "capsule_copy@1.0";
 }
 
 /// An artifact that was read.
