@@ -81,6 +81,12 @@ fn assert_went_on(machine: &Machine, events: &[Value], run_id: &str, lost_becaus
     assert_eq!(windlass(machine, &["capsule", "verify"]).ok().json()["sound"], true);
 }
 
+/// How often systemd has started the service anew by itself.
+fn restarts(machine: &Machine) -> String {
+    let shown = systemctl(machine, &["show", "--value", "-p", "NRestarts", "windlass.service"]);
+    shown.ok().stdout.trim().to_owned()
+}
+
 /// The transient units that hold children, a line each.
 fn holders(machine: &Machine) -> String {
     systemctl(machine, &["list-units", "--plain", "--no-legend", "windlass-hold-*"]).ok().stdout
@@ -309,4 +315,37 @@ fn doctor_finds_what_is_wrong_with_the_machine_and_uninstall_leaves_only_the_rec
     assert_eq!(left, "", "nothing of the service is left");
     assert_eq!(systemctl(&machine, &["is-active", "windlass.service"]).stdout.trim(), "inactive");
     assert_eq!(windlass(&machine, &["capsule", "verify"]).ok().json()["sound"], true);
+}
+
+#[test]
+fn a_service_that_hangs_is_started_anew_by_the_watchdog() {
+    let machine = machine();
+    let drop_in = "mkdir -p ~/.config/systemd/user/windlass.service.d && printf '[Service]\\nWatchdogSec=2\\nTimeoutAbortSec=1\\n' \
+                   > ~/.config/systemd/user/windlass.service.d/watchdog.conf";
+    machine.user(&["bash", "-c", drop_in]).ok();
+    systemctl(&machine, &["daemon-reload"]).ok();
+    systemctl(&machine, &["restart", "windlass.service"]).ok();
+    let run = run_id(&submit(&machine, "T-1"));
+    let held = at_the_gate(&machine);
+    let before = machine.count_log("the service is ready");
+    systemctl(&machine, &["kill", "--signal=STOP", "windlass.service"]).ok();
+    machine.wait_for_log("the service is ready", before + 1);
+    assert_eq!(restarts(&machine), "1");
+    held.let_go();
+    let events = follow(&machine, &run);
+    assert_went_on(&machine, &events, &run, "process_gone");
+    assert_eq!(restarts(&machine), "1", "a service that is fed is left alone");
+}
+
+#[test]
+fn a_service_that_lost_its_bus_ends_and_is_started_anew_on_the_next_one() {
+    let machine = machine();
+    let run = run_id(&submit(&machine, "T-1"));
+    let held = at_the_gate(&machine);
+    systemctl(&machine, &["kill", "--signal=KILL", "dbus.service"]).ok();
+    machine.wait_for_log("the service is ready", 2);
+    held.let_go();
+    let events = follow(&machine, &run);
+    assert_went_on(&machine, &events, &run, "process_gone");
+    assert_eq!(restarts(&machine), "1", "it said that something was wrong, so that systemd started it anew");
 }
