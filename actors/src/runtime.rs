@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use windlass_capsule::{LockText, OpenError, Options, Writer};
 use windlass_contract::document::TOOL_VERSION;
+use windlass_contract::error::Fault;
 use windlass_domain::run::RunState;
 use windlass_engine::ports::SandboxSupport;
 use windlass_process::Launcher;
@@ -119,11 +120,12 @@ pub async fn start(config: Config) -> Result<Runtime, StartError> {
     Ok(Runtime { control: Local::new(shared), activity, fatal, writer, root, ended })
 }
 
-/// `Control` that reads the capsule as it stands, beside its writer or without one. Whatever would change it is refused.
+/// `Control` that reads the capsule as it stands, beside its writer or without one. Whatever would change it is refused with this
+/// fault. Nobody tells this process of what another one commits: a run that is watched stays as it was.
 ///
 /// # Errors
 /// What keeps the capsule from being opened for reading; nothing was changed.
-pub async fn read_only(folders: Folders) -> Result<Local, OpenError> {
+pub async fn read_only(folders: Folders, refusal: Fault) -> Result<Local, OpenError> {
     let capsule = folders.capsule();
     let (reader, activity) = blocking(move || {
         let reader = windlass_capsule::open_read_only(&capsule)?;
@@ -132,7 +134,7 @@ pub async fn read_only(folders: Folders) -> Result<Local, OpenError> {
     })
     .await?;
     let shared = Shared {
-        store: Store::read_only(reader),
+        store: Store::read_only(reader, refusal),
         folders,
         // Nothing is started by a process that only reads.
         launcher: Launcher::Direct { program: PathBuf::new(), args: Vec::new() },

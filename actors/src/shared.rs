@@ -39,7 +39,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// The actors, as soon as there are some. None when the process is leaving, or only reads.
     pub(crate) async fn tree(self: &Arc<Self>) -> Option<Tree> {
-        if self.store.is_read_only() {
+        if self.store.refusal().is_some() {
             return None;
         }
         let mut tree = self.tree.subscribe();

@@ -8,6 +8,7 @@ use windlass_capsule::{
     Class, MAX_INLINE_BLOB_BYTES, MAX_PAGE, Op, Overloaded, ReadError, Reader, StageError, StagedBlob,
     WriteError, Writer, Written,
 };
+use windlass_contract::error::Fault;
 use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::event::{Event, Stream};
 use windlass_domain::id::Seq;
@@ -25,17 +26,25 @@ pub(crate) enum StoreError {
     #[error(transparent)]
     Stage(#[from] StageError),
     /// This process only reads.
-    #[error("the capsule is only read here; the service, or whoever else holds its lock, writes it")]
-    ReadOnly,
+    #[error(transparent)]
+    ReadOnly(Box<Fault>),
 }
 
 /// The capsule, its writer and its readers.
 #[derive(Clone)]
 pub(crate) struct Store {
-    /// None where this process only reads.
-    writer: Option<Writer>,
+    writer: Pen,
     reader: Arc<Reader>,
     heads: Heads,
+}
+
+/// What this process writes with.
+#[derive(Clone)]
+enum Pen {
+    /// The writer.
+    Writer(Writer),
+    /// Nothing: whatever would change the capsule is refused with this.
+    None(Arc<Fault>),
 }
 
 /// Tells those who follow a stream when it grew, and nobody else: a commit to one run wakes no watcher of another.
@@ -69,17 +78,20 @@ impl Heads {
 
 impl Store {
     pub(crate) fn new(writer: Writer, reader: Reader, heads: Heads) -> Self {
-        Self { writer: Some(writer), reader: Arc::new(reader), heads }
+        Self { writer: Pen::Writer(writer), reader: Arc::new(reader), heads }
     }
 
-    /// The capsule for reading alone.
-    pub(crate) fn read_only(reader: Reader) -> Self {
-        Self { writer: None, reader: Arc::new(reader), heads: Heads::default() }
+    /// The capsule for reading alone, and what every write is refused with.
+    pub(crate) fn read_only(reader: Reader, refusal: Fault) -> Self {
+        Self { writer: Pen::None(Arc::new(refusal)), reader: Arc::new(reader), heads: Heads::default() }
     }
 
-    /// Whether this process only reads.
-    pub(crate) const fn is_read_only(&self) -> bool {
-        self.writer.is_none()
+    /// What every write is refused with, where this process only reads.
+    pub(crate) fn refusal(&self) -> Option<&Fault> {
+        match &self.writer {
+            Pen::Writer(_) => None,
+            Pen::None(refusal) => Some(refusal),
+        }
     }
 
     /// Commits durably: the answer comes after it is on disk.
@@ -130,7 +142,10 @@ impl Store {
     }
 
     fn writer(&self) -> Result<&Writer, StoreError> {
-        self.writer.as_ref().ok_or(StoreError::ReadOnly)
+        match &self.writer {
+            Pen::Writer(writer) => Ok(writer),
+            Pen::None(refusal) => Err(StoreError::ReadOnly(Box::new(Fault::clone(refusal)))),
+        }
     }
 }
 

@@ -29,8 +29,7 @@ pub(super) fn write(error: StoreError) -> Fault {
         StoreError::Overloaded(overloaded) => Fault::new(ErrorCode::Overloaded, overloaded.to_string())
             .hint("try again in a moment; nothing of this request was done"),
         StoreError::Stage(error) => stage(&error),
-        StoreError::ReadOnly => Fault::new(ErrorCode::CapsuleLocked, StoreError::ReadOnly.to_string())
-            .hint("windlass service doctor"),
+        StoreError::ReadOnly(refusal) => *refusal,
         StoreError::Write(error) => match *error {
             WriteError::Admission(refusal) => admission(refusal),
             WriteError::Continuation(refusal) => continuation(&refusal),

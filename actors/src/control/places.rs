@@ -95,7 +95,7 @@ pub(super) async fn show_policy(shared: &Arc<Shared>, request: ShowPolicy) -> Re
             blocking(trusted).await.map_err(|why| Fault::new(ErrorCode::BadRequest, why))?
         }
     };
-    let tree = shared.tree().await.ok_or_else(leaving)?;
+    let tree = shared.tree().await.ok_or_else(|| no_tree(shared))?;
     let policy = merged(&tree.policy, layer, Default::default()).await;
     let policy =
         policy.map_err(|why| Fault::new(ErrorCode::BadRequest, why).hint("windlass policy check"))?;
@@ -103,7 +103,10 @@ pub(super) async fn show_policy(shared: &Arc<Shared>, request: ShowPolicy) -> Re
     Ok(PolicyView { digest: policy.digest().map_err(broken)?, policy: Json::of(&policy).map_err(broken)? })
 }
 
-/// The process is on its way out.
-pub(super) fn leaving() -> Fault {
-    Fault::new(ErrorCode::BusUnavailable, "the service is leaving").hint("try again; it is started anew")
+/// Why there are no actors: this process only reads, or is on its way out.
+pub(super) fn no_tree(shared: &Shared) -> Fault {
+    let leaving = || {
+        Fault::new(ErrorCode::BusUnavailable, "the service is leaving").hint("try again; it is started anew")
+    };
+    shared.store.refusal().cloned().unwrap_or_else(leaving)
 }

@@ -177,7 +177,7 @@ async fn policy(
 ) -> Result<Policy, Fault> {
     let broken = |why| Fault::new(ErrorCode::BadRequest, why).hint("windlass policy check");
     let layer = layer.map_err(broken)?;
-    let tree = shared.tree().await.ok_or_else(places::leaving)?;
+    let tree = shared.tree().await.ok_or_else(|| places::no_tree(shared))?;
     merged(&tree.policy, layer, grants).await.map_err(broken)
 }
 

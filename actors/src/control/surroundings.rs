@@ -8,7 +8,8 @@ use crate::shared::Shared;
 pub(super) fn paused(shared: &Shared) -> Option<String> {
     let text = "runs are paused: the service ended three times within a minute before it was ready; \
                 `windlass service start` lets them go on";
-    shared.paused.then(|| text.to_owned())
+    let waits = shared.store.refusal().map(|refusal| refusal.first().message.clone());
+    waits.or_else(|| shared.paused.then(|| text.to_owned()))
 }
 
 /// What somebody who submits a run should know.

@@ -23,7 +23,7 @@ pub(super) async fn look(folders: &Folders, unreached: &Fault) -> Result<Reached
             .hint("windlass service doctor")
             .hint("keep the folder as it is; nothing in it is moved or deleted by itself"));
     }
-    let control = match windlass_actors::read_only(folders.for_actors()?).await {
+    let control = match windlass_actors::read_only(folders.for_actors()?, unreached.clone()).await {
         Ok(control) => control,
         Err(OpenError::NotThere { .. }) => return in_process(folders).await,
         Err(error) => return Err(not_started(&StartError::Capsule(error))),

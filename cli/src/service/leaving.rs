@@ -24,7 +24,12 @@ pub(super) enum Leave {
 }
 
 /// Waits until there is a reason to leave.
-pub(super) async fn wait(args: &ServiceArgs, runtime: &Runtime, served: &Served, signals: Signals) -> Leave {
+pub(super) async fn wait(
+    args: &ServiceArgs,
+    runtime: &Runtime,
+    served: &Served,
+    signals: &mut Signals,
+) -> Leave {
     let watchdog = feed_watchdog(runtime);
     tokio::pin!(watchdog);
     tokio::select! {
@@ -46,8 +51,9 @@ impl Signals {
         Self(signal(SignalKind::terminate()).and_then(|ask| Ok((ask, signal(SignalKind::interrupt())?))).ok())
     }
 
-    async fn asked(self) {
-        let Some((mut terminate, mut interrupt)) = self.0 else { return std::future::pending().await };
+    /// Waits until one of them was sent.
+    pub(super) async fn asked(&mut self) {
+        let Some((terminate, interrupt)) = &mut self.0 else { return std::future::pending().await };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

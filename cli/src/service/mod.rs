@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod files;
 mod leaving;
 mod log;
+mod standby;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::output::Output;
 use crate::reach::{not_started, this_program};
 use crashes::Crashes;
 use leaving::{Leave, Signals};
+use standby::Stood;
 
 /// The exit status for a store that must not be touched: systemd does not start the service again after it
 /// (`RestartPreventExitStatus=78`, EX_CONFIG of sysexits.h).
@@ -52,30 +54,38 @@ pub(crate) fn run(args: ServiceArgs, folders: &Folders) -> ExitCode {
 
 async fn serve(args: &ServiceArgs, folders: &Folders) -> Result<(), Fault> {
     // From here on a signal is kept until it is waited for: who is asked to leave while starting leaves in order once started.
-    let signals = Signals::register();
-    let start = Crashes::of(&folders.state).note_start();
-    let recover = if start.paused { Recover::Paused } else { Recover::All };
-    let (runtime, served) = match come_up(folders, recover).await {
-        Ok(up) => up,
-        Err(fault) => {
-            // What says by its code why it cannot be is no crash; anything else may be what a run does to the service.
-            if fault.code() != ErrorCode::Io {
-                start.strike_out();
+    let mut signals = Signals::register();
+    loop {
+        let start = Crashes::of(&folders.state).note_start();
+        let recover = if start.paused { Recover::Paused } else { Recover::All };
+        let (runtime, served) = match come_up(folders, recover).await {
+            Ok(up) => up,
+            Err(fault) => {
+                // What says by its code why it cannot be is no crash; anything else may be what a run does to the service.
+                if fault.code() != ErrorCode::Io {
+                    start.strike_out();
+                }
+                if fault.code() != ErrorCode::CapsuleLocked {
+                    return Err(fault);
+                }
+                match standby::stand_by(folders, fault, &mut signals).await? {
+                    Stood::Free => continue,
+                    Stood::Asked => return Ok(()),
+                }
             }
-            return Err(fault);
+        };
+        tell_manager(NotifyState::Ready);
+        start.strike_out();
+        tracing::info!(state = %folders.state.display(), "the service is ready");
+        if recover == Recover::Paused {
+            tracing::warn!(
+                "runs are paused after three ends before ready within a minute; `windlass service start` lets them go on"
+            );
         }
-    };
-    tell_manager(NotifyState::Ready);
-    start.strike_out();
-    tracing::info!(state = %folders.state.display(), "the service is ready");
-    if recover == Recover::Paused {
-        tracing::warn!(
-            "runs are paused after three ends before ready within a minute; `windlass service start` lets them go on"
-        );
+        let leave = leaving::wait(args, &runtime, &served, &mut signals).await;
+        tell_manager(NotifyState::Stopping);
+        return part(leave, runtime, served).await;
     }
-    let leave = leaving::wait(args, &runtime, &served, signals).await;
-    tell_manager(NotifyState::Stopping);
-    part(leave, runtime, served).await
 }
 
 /// Opens the capsule, places what has not ended, and goes on the bus. When it returns, calls are being answered.
@@ -104,11 +114,16 @@ async fn part(leave: Leave, runtime: Runtime, served: Served) -> Result<(), Faul
         }
         Leave::BusLost => {
             runtime.stop().await;
-            let text = "the session bus was lost; the service is started anew and its runs go on";
-            Err(Fault::new(ErrorCode::BusUnavailable, text))
+            Err(bus_lost())
         }
         Leave::Fatal(why) => Err(Fault::new(ErrorCode::Io, why).hint("windlass capsule verify")),
     }
+}
+
+/// The process is to end with a failure, so that it is started anew.
+fn bus_lost() -> Fault {
+    let text = "the session bus was lost; the service is started anew and its runs go on";
+    Fault::new(ErrorCode::BusUnavailable, text)
 }
 
 fn not_served(error: &ServeError) -> Fault {

@@ -128,7 +128,7 @@ pub(super) fn writer(folders: &Folders, service: Option<u32>) -> DoctorFinding {
             ok(DoctorCheck::Writer, "the service writes the capsule")
         }
         (Some(pid), _) => {
-            let text = format!("process {pid} writes the capsule; the service cannot start before it ends");
+            let text = format!("process {pid} writes the capsule; the service waits until it ends");
             warning(DoctorCheck::Writer, text, &[&format!("ps -fp {pid}"), &format!("kill {pid}")])
         }
     }
