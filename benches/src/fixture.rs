@@ -319,6 +319,7 @@ fn request(task: u64) -> RunRequest {
         budget: Budget::default(),
         headless: true,
         continues: None,
+        settlement: None,
         requested_at: ASKED,
         trigger: Trigger { source: Door::Cli, dedupe_key: None, url: None },
     }

@@ -222,6 +222,7 @@ fn run_request(caller: Caller, request: SubmitRun, workspace_id: WorkspaceId, ra
         budget: request.budget,
         headless: request.headless,
         continues: None,
+        settlement: None,
         requested_at: clock::now(),
         trigger: Trigger { source: caller.door, dedupe_key: request.dedupe_key, url: request.url },
     }

@@ -7,7 +7,7 @@ use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::digest::Digest;
 use windlass_domain::id::{ItemId, RunId, WorkspaceId};
 use windlass_domain::item::{CorruptItem, ItemRefusal, ItemType};
-use windlass_domain::run::{CorruptHistory, Refusal, RunStatus};
+use windlass_domain::run::{CorruptHistory, NotContinuable, Refusal};
 
 use crate::record::{BadRecord, FORMAT};
 
@@ -259,13 +259,19 @@ pub enum ContinuationRefusal {
         /// Which.
         run_id: RunId,
     },
-    /// It has not ended, or ended in a way that leaves nothing to continue.
-    #[error("run {run_id} is {}; only a run that was cancelled, blocked or needs attention can be continued", status.word())]
-    Status {
+    /// It has not ended; it goes on by itself.
+    #[error("run {run_id} has not ended, and goes on by itself")]
+    Active {
         /// Which.
         run_id: RunId,
-        /// Where it stands.
-        status: RunStatus,
+    },
+    /// It ended in a way that leaves nothing to continue, or a step in doubt is not settled.
+    #[error("run {run_id} cannot be continued: {why}")]
+    Outcome {
+        /// Which.
+        run_id: RunId,
+        /// Why not.
+        why: NotContinuable,
     },
     /// It is about something else.
     #[error("run {run_id} is of another work item or another kind")]

@@ -220,19 +220,7 @@ impl Reader {
     /// # Errors
     /// [`ReadError`].
     pub fn events(&self, stream: &Stream, from: Seq, limit: usize) -> Result<Vec<Event>, ReadError> {
-        self.read(|view| {
-            let key = keys::stream(stream);
-            let start = keys::stream_event(&key, from);
-            let places = view.tables.streams.prefixed(view.txn, &key, &start)?;
-            places
-                .take(limit.min(MAX_PAGE))
-                .map(|entry| {
-                    let (key, cursor) = entry?;
-                    let cursor: [u8; 8] = view.tables.streams.width(key, cursor)?;
-                    view.tables.events.demand(view.txn, &cursor)
-                })
-                .collect()
-        })
+        self.read(|view| view.events(stream, from, limit.min(MAX_PAGE)))
     }
 
     /// The place of a stream's newest event; 0 before the first.
@@ -372,6 +360,21 @@ impl View<'_> {
     ) -> Result<Option<RunId>, ReadError> {
         let found = self.tables.active.fixed(self.txn, &keys::active(workspace_id, id, kind))?;
         Ok(found.map(RunId::from_bytes))
+    }
+
+    /// Events of a stream from a place on.
+    pub(crate) fn events(&self, stream: &Stream, from: Seq, limit: usize) -> Result<Vec<Event>, ReadError> {
+        let key = keys::stream(stream);
+        let start = keys::stream_event(&key, from);
+        let places = self.tables.streams.prefixed(self.txn, &key, &start)?;
+        places
+            .take(limit)
+            .map(|entry| {
+                let (key, cursor) = entry?;
+                let cursor: [u8; 8] = self.tables.streams.width(key, cursor)?;
+                self.tables.events.demand(self.txn, &cursor)
+            })
+            .collect()
     }
 
     pub(crate) fn continued_by(&self, run_id: RunId) -> Result<Option<RunId>, ReadError> {

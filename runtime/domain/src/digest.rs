@@ -155,6 +155,12 @@ impl Json {
         canonical_json(value).map(Self)
     }
 
+    /// The value `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self("null".to_owned())
+    }
+
     /// Decodes the value.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod apply;
 pub mod command;
 mod decide;
 pub mod event;
+mod inherit;
 pub mod request;
 pub mod step;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use apply::{CorruptHistory, apply};
 pub use decide::{Refusal, decide};
+pub use inherit::{NotContinuable, continuable, inheritance};
 
 use crate::artifact::ArtifactPath;
 use crate::digest::Digest;
@@ -51,6 +53,8 @@ pub enum RunState {
     Queued {
         /// Set when it was cancelled before its turn came; it then runs only to write its log.
         cancel: Option<CancelRequest>,
+        /// How many steps of each name it begins with, from the run that it continues.
+        inherited: BTreeMap<StepName, u32>,
     },
     /// An attempt is, or should be, going on.
     Running(Progress),
@@ -253,7 +257,7 @@ impl Run {
     #[must_use]
     pub const fn cancel(&self) -> Option<&CancelRequest> {
         match &self.state {
-            RunState::Queued { cancel } => cancel.as_ref(),
+            RunState::Queued { cancel, .. } => cancel.as_ref(),
             RunState::Running(progress) => progress.cancel.as_ref(),
             RunState::Ended(_) => None,
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use windlass_domain::digest::Digest;
 use windlass_domain::event::{Event, EventData};
-use windlass_domain::run::event::RunEvent;
+use windlass_domain::run::event::{InheritedStep, RunEvent};
 use windlass_domain::run::step::{BranchPath, OnInterrupt, StepIntent, StepKey, StepName, StepResult};
 
 /// A step of which the record has the intent, and perhaps the result.
@@ -34,12 +34,22 @@ impl Journal {
         let mut journal = Self::default();
         for event in events {
             match &event.data {
+                EventData::Run(RunEvent::StepInherited(step)) => journal.inherit(step),
                 EventData::Run(RunEvent::StepStarted(intent)) => journal.begin(intent),
                 EventData::Run(RunEvent::StepFinished { key, result, .. }) => journal.finish(key, result),
                 _ => {}
             }
         }
         journal
+    }
+
+    fn inherit(&mut self, step: &InheritedStep) {
+        self.branches.entry(step.key.name.branch()).or_default().push_back(RecordedStep {
+            key: step.key.clone(),
+            input_digest: step.input_digest,
+            on_interrupt: step.on_interrupt,
+            result: Some(step.result.clone()),
+        });
     }
 
     fn begin(&mut self, intent: &StepIntent) {

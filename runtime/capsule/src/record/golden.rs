@@ -16,7 +16,7 @@ use crate::rows::{CapsuleHead, Link, RunRow, StreamHead};
 const KEPT: &str = include_str!("../../fixtures/format-1/records.txt");
 
 /// How many types of events there are, beside those of workspaces, of which there is one.
-const RUN_EVENT_TYPES: usize = 17;
+const RUN_EVENT_TYPES: usize = 18;
 const ITEM_EVENT_TYPES: usize = 6;
 
 #[test]

@@ -15,10 +15,12 @@ use windlass_domain::item::{
 };
 use windlass_domain::maieutic::AcceptanceCriterion;
 use windlass_domain::run::event::{
-    Admission, ApprovalAnswer, AttemptLoss, CancelRequest, Checkpoint, PolicyDecision, PolicyVerdict,
-    RunEvent,
+    Admission, ApprovalAnswer, AttemptLoss, CancelRequest, Checkpoint, InheritedStep, PolicyDecision,
+    PolicyVerdict, RunEvent,
 };
-use windlass_domain::run::request::{Budget, Door, Preset, RunKind, RunRequest, Scope, Trigger, WriteMode};
+use windlass_domain::run::request::{
+    Budget, Door, Preset, RunKind, RunRequest, Scope, Settlement, StepDecision, Trigger, WriteMode,
+};
 use windlass_domain::run::step::{
     BranchPath, OnInterrupt, OnLost, OpenStep, StepIntent, StepKey, StepName, StepResult,
 };
@@ -100,6 +102,12 @@ pub(crate) fn run_events() -> Vec<RunEvent> {
     let ended = |outcome| RunEvent::Ended { outcome, summary: text("over") };
     let mut events = vec![
         RunEvent::Submitted { request: Box::new(request()), admission: admission() },
+        RunEvent::StepInherited(InheritedStep {
+            key: key(),
+            input_digest: digest("input"),
+            on_interrupt: OnInterrupt::Redo,
+            result: StepResult::Inline { value: Json::null() },
+        }),
         RunEvent::Queued {},
         RunEvent::Started {},
         RunEvent::AttemptStarted { epoch: Epoch(1), boot_id: text("b"), tool_version: text("0.1.0") },
@@ -219,8 +227,8 @@ fn runs() -> Vec<RunRow> {
         cancel: None,
     };
     let mut states = vec![
-        RunState::Queued { cancel: None },
-        RunState::Queued { cancel: Some(cancel()) },
+        RunState::Queued { cancel: None, inherited: BTreeMap::from([(step("look", 0).name, 1)]) },
+        RunState::Queued { cancel: Some(cancel()), inherited: BTreeMap::new() },
         RunState::Running(progress.clone()),
         RunState::Running(Progress { waiting: None, cancel: Some(cancel()), ..progress }),
     ];
@@ -342,6 +350,7 @@ fn request() -> RunRequest {
         },
         headless: false,
         continues: Some(run_id()),
+        settlement: Some(Settlement { step: step("look", 0), decision: StepDecision::Done }),
         requested_at: time(0),
         trigger: Trigger { source: Door::Tui, dedupe_key: Some("once".to_owned()), url: None },
     }

@@ -1,10 +1,12 @@
 //! Submissions: the rules are `domain::admission`'s, the facts are read here, inside the transaction.
 
 use windlass_domain::admission::{self, AdmissionRefusal, Admitted, Deduped, Facts, hold_for};
-use windlass_domain::id::RunId;
+use windlass_domain::event::{EventData, Stream};
+use windlass_domain::id::{RunId, Seq};
 use windlass_domain::item::{ItemCommand, WorkItem};
-use windlass_domain::run::RunStatus;
+use windlass_domain::run::event::{InheritedStep, RunEvent};
 use windlass_domain::run::request::RunRequest;
+use windlass_domain::run::{RunState, continuable, inheritance};
 
 use super::draft::Draft;
 use super::{Submission, Written};
@@ -21,7 +23,7 @@ impl Draft<'_> {
         let Submission { run_id, request, admission, policy, .. } = submission;
         let active = self.active(request.workspace_id, &request.work_item_id, request.kind)?;
         let facts = Facts { item: &item, active, deduped: None };
-        let events = match admission::admit(&request, &admission, facts)? {
+        let mut events = match admission::admit(&request, &admission, facts)? {
             Admitted::New(events) => events,
             Admitted::Known(run_id) => {
                 return Ok(Written::Submitted { run_id, new: false, events: Vec::new() });
@@ -31,6 +33,8 @@ impl Draft<'_> {
             return Err(WriteError::RunExists { run_id });
         }
         self.check_continuation(run_id, &request, admission.worktree_of)?;
+        // Behind `run.submitted`, which is the first of every run.
+        events.splice(1..1, self.inherited(&request)?.into_iter().map(RunEvent::StepInherited));
         for event in events {
             self.run_event(run_id, None, event)?;
         }
@@ -105,6 +109,17 @@ impl Draft<'_> {
         }
     }
 
+    /// What the run that is continued has done.
+    fn inherited(&self, request: &RunRequest) -> Result<Vec<InheritedStep>, ReadError> {
+        let Some(run_id) = request.continues else { return Ok(Vec::new()) };
+        let events = self.view().events(&Stream::Run { run_id }, Seq(1), usize::MAX)?;
+        let of_run = events.iter().filter_map(|event| match &event.data {
+            EventData::Run(event) => Some(event),
+            EventData::Item(_) | EventData::Workspace(_) => None,
+        });
+        Ok(inheritance(of_run, request.settlement.as_ref()))
+    }
+
     /// Checks that a run can be continued, and says whose worktree it used.
     fn continuable(&mut self, run_id: RunId, request: &RunRequest) -> Result<RunId, WriteError> {
         let row = match self.known_run(run_id) {
@@ -114,17 +129,18 @@ impl Draft<'_> {
             }
             Err(error) => return Err(error),
         };
-        let (before, worktree_of, status) =
-            (&row.run.request, row.run.admission.worktree_of, row.run.status());
+        let (before, worktree_of) = (&row.run.request, row.run.admission.worktree_of);
         let same = before.workspace_id == request.workspace_id
             && before.work_item_id == request.work_item_id
             && before.kind == request.kind;
         if !same {
             return Err(ContinuationRefusal::OtherWork { run_id }.into());
         }
-        if !matches!(status, RunStatus::Cancelled | RunStatus::Blocked | RunStatus::NeedsAttention) {
-            return Err(ContinuationRefusal::Status { run_id, status }.into());
-        }
+        let RunState::Ended(ended) = &row.run.state else {
+            return Err(ContinuationRefusal::Active { run_id }.into());
+        };
+        continuable(&ended.outcome, request.settlement.as_ref())
+            .map_err(|why| ContinuationRefusal::Outcome { run_id, why })?;
         match self.view().continued_by(run_id)? {
             Some(by) => Err(ContinuationRefusal::Continued { run_id, by }.into()),
             None => Ok::<_, ReadError>(worktree_of).map_err(WriteError::from),

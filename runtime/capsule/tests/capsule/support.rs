@@ -211,6 +211,7 @@ pub(crate) fn request(item: &str, kind: RunKind) -> RunRequest {
         budget: Budget { max_turns: Some(7), ..Budget::default() },
         headless: true,
         continues: None,
+        settlement: None,
         requested_at: time(0),
         trigger: Trigger { source: Door::Cli, dedupe_key: None, url: None },
     }

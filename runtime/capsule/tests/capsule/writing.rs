@@ -6,7 +6,8 @@ use windlass_domain::admission::AdmissionRefusal;
 use windlass_domain::artifact::{Artifact, ArtifactPath};
 use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::digest::Digest;
-use windlass_domain::id::RunId;
+use windlass_domain::event::Stream;
+use windlass_domain::id::{RunId, Seq};
 use windlass_domain::item::{ItemChanges, ItemCommand, ItemRefusal, PlanState, ReturnState, StateName};
 use windlass_domain::maieutic::MaieuticContext;
 use windlass_domain::run::command::Act;
@@ -266,7 +267,30 @@ fn an_ended_run_is_continued_once_in_its_own_worktree() {
     assert_eq!(refused, ContinuationRefusal::Continued { run_id: one, by: run_id(2) });
     ship.write(continuing(3, run_id(2), one));
     ship.write(act(run_id(3), vec![start(1), end(1, Outcome::Succeeded)]));
-    assert!(matches!(refusal(continuing(4, run_id(3), one)), ContinuationRefusal::Status { .. }));
+    assert!(matches!(refusal(continuing(4, run_id(3), one)), ContinuationRefusal::Outcome { .. }));
+    ship.start_run(5, "T-2");
+    assert!(matches!(refusal(continuing(6, run_id(5), one)), ContinuationRefusal::OtherWork { .. }));
+    ship.is_sound();
+}
+
+#[test]
+fn a_run_that_continues_begins_with_what_was_done() {
+    let (ship, one) = Ship::with_run();
+    let done = vec![begin("look", 0), finish("look", 0, inline("seen")), begin("look", 1)];
+    ship.write(act(one, done));
+    ship.write(act(one, vec![finish("look", 1, inline("seen")), end(1, blocked())]));
+    let mut request = request("T-1", RunKind::Review);
+    request.continues = Some(one);
+    let mut asked = submission_of(run_id(2), request);
+    asked.admission.worktree_of = one;
+    ship.write(submit(asked));
+    ship.write(act(run_id(2), vec![start(1)]));
+    let error = ship.refused(act(run_id(2), vec![begin("look", 1)]));
+    assert!(matches!(error, WriteError::Run(Refusal::OutOfOrder { .. })), "{error}");
+    ship.write(act(run_id(2), vec![begin("look", 2)]));
+    let events = ship.reader.events(&Stream::Run { run_id: run_id(2) }, Seq(1), 10).unwrap();
+    let types: Vec<&str> = events.iter().map(|event| event.data.type_name()).collect();
+    assert_eq!(types[..4], ["run.submitted", "step.inherited", "step.inherited", "run.queued"]);
     ship.is_sound();
 }
 

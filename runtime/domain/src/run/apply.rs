@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::event::RunEvent;
-use super::step::{OpenStep, StepKey};
+use super::step::{OpenStep, StepKey, StepName};
 use super::{Ended, Phase, Progress, Run, RunState};
 use crate::id::{Epoch, RunId};
 use crate::time::Timestamp;
@@ -27,6 +27,7 @@ impl RunEvent {
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Submitted { .. } => "run.submitted",
+            Self::StepInherited(_) => "step.inherited",
             Self::Queued {} => "run.queued",
             Self::Started {} => "run.started",
             Self::AttemptStarted { .. } => "attempt.started",
@@ -68,22 +69,29 @@ pub fn apply(
             admission: admission.clone(),
             submitted_at: at,
             epoch: Epoch(0),
-            state: RunState::Queued { cancel: None },
+            state: RunState::Queued { cancel: None, inherited: BTreeMap::new() },
         });
     };
     let state = match (run.state, event) {
         (RunState::Ended(_), _) => return Err(corrupt("run.ended is the last event of its stream")),
         (_, RunEvent::Submitted { .. }) => return Err(corrupt("a run is submitted once")),
-        (RunState::Queued { cancel: None }, RunEvent::CancelRequested(request)) => {
-            RunState::Queued { cancel: Some(request.clone()) }
+        (RunState::Queued { cancel: None, inherited }, RunEvent::CancelRequested(request)) => {
+            RunState::Queued { cancel: Some(request.clone()), inherited }
+        }
+        (RunState::Queued { cancel: None, mut inherited }, RunEvent::StepInherited(step)) => {
+            if run.request.continues.is_none() {
+                return Err(corrupt("only a run that continues another inherits from it"));
+            }
+            bump(&mut inherited, &step.key).map_err(corrupt)?;
+            RunState::Queued { cancel: None, inherited }
         }
         (queued @ RunState::Queued { .. }, RunEvent::Queued {}) => queued,
-        (RunState::Queued { cancel }, RunEvent::Started {}) => RunState::Running(Progress {
+        (RunState::Queued { cancel, inherited }, RunEvent::Started {}) => RunState::Running(Progress {
             started_at: at,
             phase: Phase::Prepare,
             open: BTreeMap::new(),
             artifacts: BTreeMap::new(),
-            recorded: BTreeMap::new(),
+            recorded: inherited,
             waiting: None,
             cancel,
         }),
@@ -129,7 +137,7 @@ impl Progress {
             }
             RunEvent::StepFinished { key, .. } => {
                 self.open.remove(key).ok_or("a result follows its intent")?;
-                self.bump(key)?;
+                bump(&mut self.recorded, key)?;
             }
             RunEvent::PhaseChanged { phase } => {
                 if *phase <= self.phase {
@@ -137,9 +145,9 @@ impl Progress {
                 }
                 self.phase = *phase;
             }
-            RunEvent::Checkpoint(checkpoint) => self.bump(&checkpoint.key)?,
-            RunEvent::PolicyDecided(decision) => self.bump(&decision.key)?,
-            RunEvent::CaptureBlocked { key, .. } => self.bump(key)?,
+            RunEvent::Checkpoint(checkpoint) => bump(&mut self.recorded, &checkpoint.key)?,
+            RunEvent::PolicyDecided(decision) => bump(&mut self.recorded, &decision.key)?,
+            RunEvent::CaptureBlocked { key, .. } => bump(&mut self.recorded, key)?,
             RunEvent::ApprovalAsked { approval_id, .. } => {
                 if self.waiting.replace(*approval_id).is_some() {
                     return Err("one question at a time");
@@ -162,6 +170,7 @@ impl Progress {
             }
             RunEvent::SpoolLostTail { .. } => {}
             RunEvent::Submitted { .. }
+            | RunEvent::StepInherited(_)
             | RunEvent::Queued {}
             | RunEvent::Started {}
             | RunEvent::AttemptStarted { .. }
@@ -174,13 +183,14 @@ impl Progress {
     fn count(&self, key: &StepKey) -> u32 {
         self.recorded.get(&key.name).copied().unwrap_or(0)
     }
+}
 
-    fn bump(&mut self, key: &StepKey) -> Result<(), &'static str> {
-        let recorded = self.recorded.entry(key.name.clone()).or_insert(0);
-        if *recorded != key.occurrence {
-            return Err("records of one name are numbered without gaps");
-        }
-        *recorded += 1;
-        Ok(())
+/// Counts a record of its name.
+fn bump(recorded: &mut BTreeMap<StepName, u32>, key: &StepKey) -> Result<(), &'static str> {
+    let count = recorded.entry(key.name.clone()).or_insert(0);
+    if *count != key.occurrence {
+        return Err("records of one name are numbered without gaps");
     }
+    *count += 1;
+    Ok(())
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::request::{Door, RunRequest};
-use super::step::{StepIntent, StepKey, StepResult};
+use super::step::{OnInterrupt, StepIntent, StepKey, StepResult};
 use super::{Outcome, Phase};
 use crate::artifact::Artifact;
 use crate::capture::{CaptureMode, DataClass};
@@ -26,6 +26,9 @@ pub enum RunEvent {
         /// What was fixed at that moment.
         admission: Admission,
     },
+    /// It begins with a step that the run which it continues has done.
+    #[serde(rename = "step.inherited")]
+    StepInherited(InheritedStep),
     /// It waits for its turn.
     #[serde(rename = "run.queued")]
     Queued {},
@@ -152,6 +155,19 @@ pub struct Admission {
     pub worktree_of: RunId,
     /// The digest of the request without its time, for recognising a repeated request.
     pub request_digest: Digest,
+}
+
+/// A step that an earlier run has done, and that is not done again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Encode, Decode)]
+pub struct InheritedStep {
+    /// Which step.
+    pub key: StepKey,
+    /// Digest of its input's canonical JSON, as it was then.
+    pub input_digest: Digest,
+    /// What resuming would have done with it.
+    pub on_interrupt: OnInterrupt,
+    /// What it gave.
+    pub result: StepResult,
 }
 
 /// Why an attempt ended without ending its run.

@@ -4,6 +4,7 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::step::StepKey;
 use crate::capture::CaptureMode;
 use crate::id::{ItemId, RunId, WorkspaceId};
 use crate::time::Timestamp;
@@ -39,10 +40,31 @@ pub struct RunRequest {
     pub headless: bool,
     /// The ended run whose work it continues.
     pub continues: Option<RunId>,
+    /// What a person said about that run's step in doubt.
+    pub settlement: Option<Settlement>,
     /// When the caller asked.
     pub requested_at: Timestamp,
     /// Who or what asked.
     pub trigger: Trigger,
+}
+
+/// What a person says about a step that a crash left in doubt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Encode, Decode)]
+pub struct Settlement {
+    /// The step.
+    pub step: StepKey,
+    /// What is to become of it.
+    pub decision: StepDecision,
+}
+
+/// What is to become of a step in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+pub enum StepDecision {
+    /// It had its effect and is not done again.
+    Done,
+    /// It had none, or one that may be repeated: it is done again.
+    Redo,
 }
 
 /// What a run does.

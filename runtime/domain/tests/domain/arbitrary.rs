@@ -12,10 +12,12 @@ use windlass_domain::digest::{Digest, Json};
 use windlass_domain::event::{Event, EventData, Stream};
 use windlass_domain::id::{ApprovalId, Cursor, Epoch, HoldId, ItemId, RunId, Seq, WorkspaceId};
 use windlass_domain::run::event::{
-    Admission, ApprovalAnswer, AttemptLoss, CancelRequest, Checkpoint, PolicyDecision, PolicyVerdict,
-    RunEvent,
+    Admission, ApprovalAnswer, AttemptLoss, CancelRequest, Checkpoint, InheritedStep, PolicyDecision,
+    PolicyVerdict, RunEvent,
 };
-use windlass_domain::run::request::{Budget, Door, Preset, RunKind, RunRequest, Scope, Trigger, WriteMode};
+use windlass_domain::run::request::{
+    Budget, Door, Preset, RunKind, RunRequest, Scope, Settlement, StepDecision, Trigger, WriteMode,
+};
 use windlass_domain::run::step::{
     BranchPath, OnInterrupt, OnLost, StepIntent, StepKey, StepName, StepResult,
 };
@@ -173,12 +175,15 @@ fn request() -> BoxedStrategy<RunRequest> {
     let work =
         (workspace_id(), item_id(), kind(), mode(), write_mode, preset, vec(one_of(&Scope::ALL), 0..6));
     let named = (option::of(text()), option::of(text()), option::of(text()), texts());
-    let rest = (budget(), any::<bool>(), option::of(run_id()), time(), trigger());
+    let settlement = (key(), one_of(&[StepDecision::Done, StepDecision::Redo]))
+        .prop_map(|(step, decision)| Settlement { step, decision });
+    let continued = (option::of(run_id()), option::of(settlement));
+    let rest = (budget(), any::<bool>(), continued, time(), trigger());
     (work, named, rest)
         .prop_map(|(work, named, rest)| {
             let (workspace_id, work_item_id, kind, capture_mode, write_mode, preset, scopes) = work;
             let (base, head, agent_profile, capabilities) = named;
-            let (budget, headless, continues, requested_at, trigger) = rest;
+            let (budget, headless, (continues, settlement), requested_at, trigger) = rest;
             RunRequest {
                 workspace_id,
                 work_item_id,
@@ -194,6 +199,7 @@ fn request() -> BoxedStrategy<RunRequest> {
                 budget,
                 headless,
                 continues,
+                settlement,
                 requested_at,
                 trigger,
             }
@@ -290,10 +296,15 @@ pub(crate) fn run_event() -> BoxedStrategy<RunEvent> {
         input_digest,
         on_interrupt,
     });
+    let inherited =
+        (key(), digest(), on_interrupt(), result()).prop_map(|(key, input_digest, on_interrupt, result)| {
+            InheritedStep { key, input_digest, on_interrupt, result }
+        });
     let asked = (approval_id(), key(), text(), text(), option::of(time()));
     prop_oneof![
         (request(), admission())
             .prop_map(|(request, admission)| E::Submitted { request: request.into(), admission }),
+        inherited.prop_map(E::StepInherited),
         Just(E::Queued {}),
         Just(E::Started {}),
         (epoch(), text(), text()).prop_map(|(epoch, boot_id, tool_version)| E::AttemptStarted {

@@ -32,6 +32,13 @@ fn a_corrupt_history_is_found_by_the_rule_that_it_breaks() {
         (vec![RunEvent::Queued {}], "the first event of a run is run.submitted"),
         (vec![new(), new()], "a run is submitted once"),
         (running(vec![new()]), "a run is submitted once"),
+        (vec![new(), inherited("a#0")], "only a run that continues another inherits from it"),
+        (vec![continuing(), inherited("a#1")], "records of one name are numbered without gaps"),
+        (
+            vec![continuing(), inherited("a#0"), inherited("a#0")],
+            "records of one name are numbered without gaps",
+        ),
+        (running(vec![inherited("a#0")]), "it is running"),
         (vec![new(), attempt_started(1)], "it has not started"),
         (vec![new(), ended(failed())], "it has not started"),
         (running(vec![RunEvent::Started {}]), "it is running"),

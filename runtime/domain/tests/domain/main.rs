@@ -8,6 +8,7 @@ mod arbitrary;
 mod corrupt;
 mod encodings;
 mod histories;
+mod inherit;
 mod item_histories;
 mod items;
 mod runs;

@@ -6,8 +6,8 @@ use windlass_domain::digest::{Digest, Json};
 use windlass_domain::id::{ApprovalId, Epoch, HoldId, ItemId, RunId, WorkspaceId};
 use windlass_domain::run::command::{Act, RunCommand};
 use windlass_domain::run::event::{
-    Admission, ApprovalAnswer, AttemptLoss, CancelRequest, Checkpoint, PolicyDecision, PolicyVerdict,
-    RunEvent,
+    Admission, ApprovalAnswer, AttemptLoss, CancelRequest, Checkpoint, InheritedStep, PolicyDecision,
+    PolicyVerdict, RunEvent,
 };
 use windlass_domain::run::request::{Budget, Door, Preset, RunKind, RunRequest, Trigger, WriteMode};
 use windlass_domain::run::step::{
@@ -44,6 +44,7 @@ pub(crate) fn request(kind: RunKind, capture_mode: CaptureMode) -> RunRequest {
         budget: Budget::default(),
         headless: false,
         continues: None,
+        settlement: None,
         requested_at: at(0),
         trigger: Trigger { source: Door::Cli, dedupe_key: None, url: None },
     }
@@ -261,6 +262,23 @@ pub(crate) fn begun(step: &str) -> RunEvent {
 
 pub(crate) fn finished(step: &str) -> RunEvent {
     RunEvent::StepFinished { key: key(step), result: result(), duration_ms: 5 }
+}
+
+/// A step that the run before has done.
+pub(crate) fn inherited(step: &str) -> RunEvent {
+    RunEvent::StepInherited(InheritedStep {
+        key: key(step),
+        input_digest: Digest::of(b"input"),
+        on_interrupt: OnInterrupt::Redo,
+        result: result(),
+    })
+}
+
+/// A run that continues another is admitted.
+pub(crate) fn continuing() -> RunEvent {
+    let request = request(RunKind::Review, CaptureMode::PromptsOnly);
+    let request = Box::new(RunRequest { continues: Some(RunId::from_bytes([8; 16])), ..request });
+    RunEvent::Submitted { request, admission: admission() }
 }
 
 pub(crate) fn capture_blocked(step: &str, target: &str) -> RunEvent {
