@@ -1,11 +1,13 @@
 //! [`Local`]: `Control` in this process. It collects what an operation needs, asks the writer, and makes replies of what the
 //! store says.
 
+mod admit;
 pub(crate) mod capsule;
 pub(crate) mod faults;
 mod items;
 mod places;
 mod range;
+mod resume;
 mod runs;
 mod submit;
 mod surroundings;
@@ -22,8 +24,8 @@ use windlass_contract::document::TOOL_VERSION;
 use windlass_contract::error::Fault;
 use windlass_contract::request::{
     AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
-    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule,
-    WatchRun,
+    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun,
+    VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::{
     Accepted, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported,
@@ -110,6 +112,10 @@ impl Control for Local {
 
     async fn cancel_run(&self, caller: Caller, request: CancelRun) -> Result<RunView, Fault> {
         runs::cancel(&self.shared, caller, request).await
+    }
+
+    async fn resume_run(&self, caller: Caller, request: ResumeRun) -> Result<Accepted, Fault> {
+        resume::resume(&self.shared, caller, request).await
     }
 
     async fn watch_run(&self, request: WatchRun) -> Result<EventStream, Fault> {

@@ -9,8 +9,8 @@ use std::io::{Read, Seek};
 use async_trait::async_trait;
 use windlass_contract::request::{
     AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
-    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule,
-    WatchRun,
+    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun,
+    VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::{
     Accepted, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported,
@@ -20,7 +20,7 @@ use windlass_contract::{Control, ErrorCode, EventStream, Fault};
 use windlass_domain::workspace::Workspace;
 use zbus::fdo::DBusProxy;
 use zbus::names::BusName;
-use zbus::{Connection, OwnedFd, OwnedObjectPath};
+use zbus::{Connection, OwnedFd};
 
 use crate::bus::Bus;
 use crate::convert::Received;
@@ -129,11 +129,13 @@ impl Control for BusControl {
     async fn submit_run(&self, caller: Caller, request: SubmitRun) -> Result<Accepted, Fault> {
         let mut arguments = Arguments::of(&request)?;
         let (folder, id, kind) = (arguments.text("folder")?, arguments.text("id")?, arguments.text("kind")?);
-        let body = (folder, id, kind, arguments.options_from(&caller));
-        let (run_id, _object, new, queue_place, warnings): (String, OwnedObjectPath, bool, u32, Vec<String>) =
-            self.call("Submit", &body).await?;
-        let run_id = run_id.parse().map_err(|error| fault::unreadable(&error))?;
-        Ok(Accepted { run_id, new, queue_place, warnings })
+        self.accepted("Submit", &(folder, id, kind, arguments.options_from(&caller))).await
+    }
+
+    async fn resume_run(&self, caller: Caller, request: ResumeRun) -> Result<Accepted, Fault> {
+        let mut arguments = Arguments::of(&request)?;
+        let run_id = arguments.text("run_id")?;
+        self.accepted("ResumeRun", &(run_id, arguments.options_from(&caller))).await
     }
 
     async fn show_run(&self, request: RunRef) -> Result<RunView, Fault> {

@@ -124,6 +124,7 @@ fn run_request() -> impl Strategy<Value = RunRequest> {
             budget,
             headless,
             continues,
+            settlement: None,
             requested_at,
             trigger: Trigger { source: Door::Cli, dedupe_key, url: None },
         }

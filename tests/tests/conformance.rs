@@ -12,15 +12,15 @@ use windlass_contract::control::Control;
 use windlass_contract::error::Fault;
 use windlass_contract::request::{
     AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
-    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule,
-    WatchRun,
+    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun,
+    VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::ExportView;
 use windlass_domain::capture::CaptureMode;
 use windlass_domain::id::{ItemId, RunId, Seq};
 use windlass_domain::item::{ItemChanges, ItemType, StateName};
 use windlass_domain::maieutic::MaieuticContext;
-use windlass_domain::run::request::{Door, RunKind, WriteMode};
+use windlass_domain::run::request::{Door, RunKind, StepDecision, WriteMode};
 use windlass_domain::time::Timestamp;
 use windlass_tests::{Gate, Home, PrivateBus, Repository};
 
@@ -222,6 +222,7 @@ async fn one_run(told: &mut Transcript, control: &dyn Control, folder: &str, gat
     let tail = control.watch_run(WatchRun { run_id, from: events.last().unwrap().seq.next() }).await.unwrap();
     told.tell("watch behind the end", tail.try_collect::<Vec<_>>().await);
     told.tell("cancel what has ended", control.cancel_run(caller(), cancel).await);
+    resumed(told, control, run_id, gate).await;
     let read = ReadEvents { run_id, from: Seq(1), limit: 2 };
     told.tell("read two events", control.read_events(read).await);
     let shown = told.tell("show the run", control.show_run(RunRef { run_id }).await.map(plain)).unwrap();
@@ -229,6 +230,24 @@ async fn one_run(told: &mut Transcript, control: &dyn Control, folder: &str, gat
     let bytes = control.get_artifact(GetArtifact { uri: uri.unwrap().uri.to_string() }).await.unwrap();
     told.tell("get an artifact", Ok(String::from_utf8(bytes.bytes).unwrap()));
     run_id
+}
+
+/// The cancelled run is continued by another, which the gate lets go.
+async fn resumed(told: &mut Transcript, control: &dyn Control, run_id: RunId, gate: &Gate) {
+    let resume = |run_id, step| ResumeRun { run_id, hold: false, step, headless: true, dedupe_key: None };
+    let nobody = RunId::from_bytes([7; 16]);
+    told.tell("resume an unknown run", control.resume_run(caller(), resume(nobody, None)).await);
+    let settled = resume(run_id, Some(StepDecision::Done));
+    told.tell("settle a step that is not in doubt", control.resume_run(caller(), settled).await);
+    let accepted = told.tell("resume", control.resume_run(caller(), resume(run_id, None)).await).unwrap();
+    let held = gate.meet();
+    told.tell("resume what goes on", control.resume_run(caller(), resume(accepted.run_id, None)).await);
+    drop(held);
+    let watched = control.watch_run(WatchRun { run_id: accepted.run_id, from: Seq(1) }).await.unwrap();
+    let events: Vec<_> = watched.try_collect().await.unwrap();
+    told.tell("watch it", Ok(events.iter().map(|event| event.data.type_name()).collect::<Vec<_>>()));
+    told.tell("resume again", control.resume_run(caller(), resume(run_id, None)).await);
+    told.tell("resume what succeeded", control.resume_run(caller(), resume(accepted.run_id, None)).await);
 }
 
 /// The view without what differs between two equal runs: durations are in the log, and change its digest.

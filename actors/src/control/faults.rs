@@ -129,12 +129,29 @@ pub(super) fn missing_context(id: &str, missing: &[MissingAnswer]) -> Fault {
         .unwrap_or_else(|| Fault::new(ErrorCode::MaieuticIncomplete, format!("`{id}` has no context")))
 }
 
-fn continuation(refusal: &ContinuationRefusal) -> Fault {
-    let code = match refusal {
-        ContinuationRefusal::Unknown { .. } => ErrorCode::UnknownRun,
-        _ => ErrorCode::BadRequest,
+pub(super) fn continuation(refusal: &ContinuationRefusal) -> Fault {
+    use windlass_domain::run::NotContinuable;
+    let (code, hints) = match refusal {
+        ContinuationRefusal::Unknown { .. } => (ErrorCode::UnknownRun, vec!["windlass bot runs".to_owned()]),
+        ContinuationRefusal::Active { run_id } => {
+            (ErrorCode::BadRequest, vec![format!("windlass bot watch --run {run_id}")])
+        }
+        ContinuationRefusal::Outcome { run_id, why: NotContinuable::InDoubt { .. } } => {
+            let settle = |flag: &str| format!("windlass bot resume --run {run_id} {flag}");
+            (ErrorCode::BadRequest, vec![settle("--step-done"), settle("--step-redo")])
+        }
+        ContinuationRefusal::Outcome { run_id, why: NotContinuable::Over { .. } } => {
+            (ErrorCode::RunEnded, vec![format!("windlass bot show --run {run_id}")])
+        }
+        ContinuationRefusal::Outcome { run_id, .. } | ContinuationRefusal::OtherWork { run_id } => {
+            (ErrorCode::BadRequest, vec![format!("windlass bot show --run {run_id}")])
+        }
+        ContinuationRefusal::Continued { by, .. } => {
+            (ErrorCode::BadRequest, vec![format!("windlass bot show --run {by}")])
+        }
+        ContinuationRefusal::Worktree { .. } => (ErrorCode::BadRequest, Vec::new()),
     };
-    Fault::new(code, refusal.to_string()).hint("windlass bot runs")
+    hints.into_iter().fold(Fault::new(code, refusal.to_string()), Fault::hint)
 }
 
 fn run(refusal: &Refusal) -> Fault {

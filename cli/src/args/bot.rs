@@ -28,6 +28,8 @@ pub(crate) enum BotCommand {
     Watch(WatchArgs),
     /// Ask a run to stop; it still stores its log, its partial results and its patch
     Cancel(CancelArgs),
+    /// Continue a run that was cancelled, blocked or needs attention
+    Resume(ResumeArgs),
 }
 
 /// `windlass bot run`
@@ -231,6 +233,50 @@ pub(crate) struct CancelArgs {
     pub(crate) reason: Option<String>,
 }
 
+/// `windlass bot resume`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The new run asks for the same, does not do again what was done, and takes over the worktree and the \
+branch. Policy and answers are checked again; nothing is granted that was not granted before.
+
+Examples:
+  windlass bot resume 019a9f3c-2b1e
+  windlass bot resume --id T-0001 --run 019a9f3c-2b1e --wait
+  windlass bot resume 019a9f3c-2b1e --step-redo")]
+pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArg,
+    /// The step in doubt had its effect: do not do it again
+    #[arg(long, conflicts_with = "step_redo")]
+    pub(crate) step_done: bool,
+    /// The step in doubt had no effect, or one that may be repeated: do it again
+    #[arg(long)]
+    pub(crate) step_redo: bool,
+    #[command(flatten)]
+    pub(crate) manner: ResumeMannerArgs,
+}
+
+/// How it is continued.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How it is continued")]
+pub(crate) struct ResumeMannerArgs {
+    /// Move the item into its holding state in the same step
+    #[arg(long)]
+    pub(crate) hold: bool,
+    /// Follow the run, and exit with what it came to
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Drive the run in this process, without a service; implies --wait
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+    /// Nobody can be asked; so it is anyway when there is no terminal
+    #[arg(long)]
+    pub(crate) headless: bool,
+    /// The same key makes a repeated request the same run
+    #[arg(long, value_name = "KEY")]
+    pub(crate) dedupe_key: Option<String>,
+}
+
 impl BotCommand {
     /// What a refusal of this command is about.
     pub(crate) fn about(&self) -> About {
@@ -242,6 +288,7 @@ impl BotCommand {
             Self::Show(args) => of(&args.run),
             Self::Watch(args) => of(&args.run),
             Self::Cancel(args) => of(&args.run),
+            Self::Resume(args) => of(&args.run),
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn of_run(event: &RunEvent) -> String {
         RunEvent::Submitted { request, .. } => {
             format!("{} of {}, preset {}", request.kind.word(), request.work_item_id, word(&request.preset))
         }
+        RunEvent::StepInherited(step) => format!("{} was done before", safe(&step.key.to_string())),
         RunEvent::Queued {} | RunEvent::Started {} => String::new(),
         RunEvent::AttemptStarted { epoch, tool_version, .. } => {
             format!("attempt {epoch} by {}", safe(tool_version))

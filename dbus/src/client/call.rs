@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use windlass_contract::request::Caller;
+use windlass_contract::view::Accepted;
 use windlass_contract::{ErrorCode, Fault};
 use zbus::wire::DynamicDeserialize;
-use zbus::{DynamicType, Message, Variant};
+use zbus::{DynamicType, Message, OwnedObjectPath, Variant};
 
 use super::BusControl;
 use crate::convert::{Received, Sent, read, to_fields};
@@ -78,6 +79,17 @@ impl BusControl {
     {
         let (fields,) = self.call(method, arguments).await?;
         view(fields)
+    }
+
+    /// Calls a method of the manager that admits a run.
+    pub(super) async fn accepted<B>(&self, method: &'static str, arguments: &B) -> Result<Accepted, Fault>
+    where
+        B: Serialize + DynamicType + Sync,
+    {
+        let (run_id, _object, new, queue_place, warnings): (String, OwnedObjectPath, bool, u32, Vec<String>) =
+            self.call(method, arguments).await?;
+        let run_id = run_id.parse().map_err(|error| fault::unreadable(&error))?;
+        Ok(Accepted { run_id, new, queue_place, warnings })
     }
 
     /// Calls a method of the manager.

@@ -3,8 +3,9 @@
 use windlass_contract::document::TOOL_VERSION;
 use windlass_contract::request::{
     AddItem, AnswerContext, BackupCapsule, EditItem, ExportRun, HoldItem, Init, ItemRef, ListItems, ListRuns,
-    MoveItem, ShowPolicy, SubmitRun, VerifyCapsule,
+    MoveItem, ResumeRun, ShowPolicy, SubmitRun, VerifyCapsule,
 };
+use windlass_contract::view::Accepted;
 use windlass_contract::{ErrorCode, Fault};
 use zbus::message::Header;
 use zbus::names::OwnedUniqueName;
@@ -21,6 +22,22 @@ use crate::names::run_path;
 pub(crate) struct Manager {
     /// Does the work.
     pub(crate) desk: Desk,
+}
+
+/// What `Submit` and `ResumeRun` answer: the run, its object, whether it is new, its place in the queue, and warnings.
+type AcceptedRun = (String, OwnedObjectPath, bool, u32, Vec<String>);
+
+impl Manager {
+    /// The answer for an accepted run. That it is shown is a convenience and must not turn the answer into an error.
+    async fn accepted(&self, accepted: Accepted) -> AcceptedRun {
+        let Accepted { run_id, new, queue_place, warnings } = accepted;
+        let object = OwnedObjectPath::try_from(run_path(run_id))
+            .expect("a fixed path and hexadecimal digits are an object path");
+        if let Err(fault) = self.desk.registry.place(run_id).await {
+            tracing::warn!(%run_id, %fault, "the run has no object on the bus");
+        }
+        (run_id.to_string(), object, new, queue_place, warnings)
+    }
 }
 
 #[interface(name = "dev.windlass.Manager1")]
@@ -164,19 +181,32 @@ impl Manager {
         id: String,
         kind: String,
         mut options: Received,
-    ) -> Result<(String, OwnedObjectPath, bool, u32, Vec<String>), Refused> {
+    ) -> Result<AcceptedRun, Refused> {
         let _call = self.desk.begin()?;
         let caller = self.desk.caller(connection, &call, &mut options).await?;
         let request: SubmitRun =
             request([("folder", folder.into()), ("id", id.into()), ("kind", kind.into())], options)?;
         let accepted = self.desk.control.submit_run(caller, request).await?;
-        let object = OwnedObjectPath::try_from(run_path(accepted.run_id))
-            .expect("a fixed path and hexadecimal digits are an object path");
-        // The run is accepted; that it is shown is a convenience and must not turn the answer into an error.
-        if let Err(fault) = self.desk.registry.place(accepted.run_id).await {
-            tracing::warn!(run_id = %accepted.run_id, %fault, "the run has no object on the bus");
-        }
-        Ok((accepted.run_id.to_string(), object, accepted.new, accepted.queue_place, accepted.warnings))
+        Ok(self.accepted(accepted).await)
+    }
+
+    /// Continues a run that was cancelled, blocked or needs attention with a new one, which does not do again what was done.
+    /// Answers as `Submit`. Options: `hold` (b), `step` (s: `done` or `redo`, for a step in doubt), `headless` (b),
+    /// `dedupe_key` (s).
+    #[zbus(out_args("run_id", "object", "new", "queue_place", "warnings"))]
+    async fn resume_run(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+        run_id: String,
+        mut options: Received,
+    ) -> Result<AcceptedRun, Refused> {
+        let _call = self.desk.begin()?;
+        let caller = self.desk.caller(connection, &call, &mut options).await?;
+        let run_id = self::run_id(&run_id)?.to_string();
+        let request: ResumeRun = request([("run_id", run_id.into())], options)?;
+        let accepted = self.desk.control.resume_run(caller, request).await?;
+        Ok(self.accepted(accepted).await)
     }
 
     /// Everything about a run but its events and the bytes of its artifacts.

@@ -10,8 +10,8 @@ use windlass_domain::workspace::Workspace;
 use crate::error::Fault;
 use crate::request::{
     AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
-    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule,
-    WatchRun,
+    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun,
+    VerifyCapsule, WatchRun,
 };
 use crate::view::{
     Accepted, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported,
@@ -50,6 +50,8 @@ pub trait Control: Send + Sync {
     async fn list_runs(&self, request: ListRuns) -> Result<RunPage, Fault>;
     /// Asks a run to stop.
     async fn cancel_run(&self, caller: Caller, request: CancelRun) -> Result<RunView, Fault>;
+    /// Continues an ended run with a new one, which does not do again what was done. The reply means that it is on disk.
+    async fn resume_run(&self, caller: Caller, request: ResumeRun) -> Result<Accepted, Fault>;
     /// Follows a run's events.
     async fn watch_run(&self, request: WatchRun) -> Result<EventStream, Fault>;
 

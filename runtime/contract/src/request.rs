@@ -7,7 +7,7 @@ use windlass_domain::id::{ItemId, RunId, Seq};
 use windlass_domain::item::{ItemChanges, ItemType, StateName};
 use windlass_domain::maieutic::MaieuticContext;
 use windlass_domain::run::RunStatus;
-use windlass_domain::run::request::{Budget, Door, Preset, RunKind, Scope, WriteMode};
+use windlass_domain::run::request::{Budget, Door, Preset, RunKind, Scope, StepDecision, WriteMode};
 
 /// Who calls, and through which door. Doors fill it in; it is never taken from the payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -221,6 +221,26 @@ pub struct CancelRun {
     /// Why, in the caller's words.
     #[serde(default)]
     pub reason: Option<String>,
+}
+
+/// To continue a run that was cancelled, blocked or needs attention.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeRun {
+    /// The run that ended.
+    pub run_id: RunId,
+    /// Move the item into its holding state in the same transaction.
+    #[serde(default)]
+    pub hold: bool,
+    /// What became of the step that a crash left in doubt.
+    #[serde(default)]
+    pub step: Option<StepDecision>,
+    /// Whether nobody can be asked.
+    #[serde(default)]
+    pub headless: bool,
+    /// Makes a repeated request the same request.
+    #[serde(default)]
+    pub dedupe_key: Option<String>,
 }
 
 /// Follows a run's events.

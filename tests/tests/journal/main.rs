@@ -1,6 +1,6 @@
 //! The step journal over a real capsule: what is recorded is not done again, what a crash left in doubt is never repeated in
 //! silence, and a replay that asks for something else is stopped.
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,8 +17,8 @@ use windlass_domain::item::{ItemBody, ItemType, TaskState, WorkItem};
 use windlass_domain::maieutic::MaieuticContext;
 use windlass_domain::run::command::{Act, RunCommand};
 use windlass_domain::run::event::{Admission, AttemptLoss, RunEvent};
-use windlass_domain::run::request::RunRequest;
-use windlass_domain::run::{AttentionReason, BlockedReason};
+use windlass_domain::run::request::{RunRequest, Settlement, StepDecision};
+use windlass_domain::run::{AttentionReason, BlockedReason, Outcome, Phase, RunState};
 use windlass_domain::time::Timestamp;
 use windlass_domain::workspace::Workspace;
 use windlass_engine::journal::Journal;
@@ -135,6 +135,40 @@ impl Story {
     }
 }
 
+impl Story {
+    /// Ends the run.
+    fn end(&self, outcome: Outcome) {
+        let run = self.record.run();
+        let act = Act::End { outcome, summary: "over".to_owned() };
+        let commands =
+            [Act::EnterPhase(Phase::Publish), act].map(|act| RunCommand::Act { epoch: run.epoch, act });
+        let op = Op::Run { run_id: run.run_id, commands: commands.to_vec(), blobs: Vec::new() };
+        self.record.writer.write_blocking(Class::Durable, op).unwrap();
+    }
+
+    /// Goes on as the run that continues the ended one, with this said about its step in doubt.
+    fn continue_with(&mut self, decision: StepDecision) {
+        let before = self.record.run();
+        let RunState::Ended(ended) = &before.state else { panic!("{before:?}") };
+        let Outcome::NeedsAttention { reason: AttentionReason::StepInDoubt { step } } = &ended.outcome else {
+            panic!("{ended:?}")
+        };
+        let (writer, reader) = (self.record.writer.clone(), self.record.reader.clone());
+        let run_id = RunId::from_bytes([4; 16]);
+        let request = RunRequest {
+            continues: Some(before.run_id),
+            settlement: Some(Settlement { step: step.clone(), decision }),
+            ..before.request
+        };
+        let policy = writer.stage(DataClass::Metadata, CaptureMode::PromptsOnly, b"{}".to_vec()).unwrap();
+        let (admission, context, hold, expected_item_version) = (before.admission, None, None, None);
+        let submission =
+            Submission { run_id, request, admission, context, hold, expected_item_version, policy };
+        writer.write_blocking(Class::Durable, Op::Submit(Box::new(submission))).unwrap();
+        self.record = Arc::new(Direct { writer, reader, run_id });
+    }
+}
+
 fn submit(writer: &Writer, run_id: RunId, capture: CaptureMode) {
     let write = |op| writer.write_blocking(Class::Durable, op).unwrap();
     let (workspace_id, now) = (WorkspaceId::from_bytes([3; 16]), Timestamp::from_millis(0));
@@ -190,6 +224,15 @@ fn submit(writer: &Writer, run_id: RunId, capture: CaptureMode) {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Number(u32);
 
+/// What a step gave, or nothing where a person says that it was done.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Perhaps(Option<Number>);
+
+impl Recorded for Perhaps {
+    const CLASS: DataClass = DataClass::Metadata;
+}
+
 impl Recorded for Number {
     const CLASS: DataClass = DataClass::Metadata;
 }
@@ -227,6 +270,14 @@ async fn dies() -> Result<Number, Stop> {
     std::future::pending().await
 }
 
+async fn pends() -> Result<Perhaps, Stop> {
+    std::future::pending().await
+}
+
+async fn happens(effect: &Effect) -> Result<Perhaps, Stop> {
+    effect.happen().await.map(|number| Perhaps(Some(number)))
+}
+
 #[tokio::test]
 async fn a_recorded_step_is_not_done_again_and_gives_what_was_stored() {
     let (story, effect) = (Story::new(CaptureMode::PromptsOnly), Effect::default());
@@ -261,6 +312,26 @@ async fn a_step_in_doubt_is_never_repeated_unasked() {
         assert_eq!(step.to_string(), "send#0");
     }
     assert_eq!(effect.times(), 0);
+}
+
+#[tokio::test]
+async fn a_person_settles_a_step_in_doubt() {
+    for (decision, times) in [(StepDecision::Done, 0), (StepDecision::Redo, 1)] {
+        let (mut story, effect) = (Story::new(CaptureMode::PromptsOnly), Effect::default());
+        let context = story.attempt();
+        assert_eq!(context.step("count", &1, || effect.happen()).await.unwrap(), Number(1));
+        assert!(context.step_once::<_, Perhaps, _, _>("send", &1, pends).now_or_never().is_none());
+        let stopped = story.attempt();
+        assert_eq!(stopped.step("count", &1, || effect.happen()).await.unwrap(), Number(1));
+        let error = stopped.step_once("send", &1, || happens(&effect)).await.unwrap_err();
+        let Stop::NeedsAttention { reason, .. } = error else { panic!("{error:?}") };
+        story.end(Outcome::NeedsAttention { reason });
+        story.continue_with(decision);
+        let context = story.attempt();
+        assert_eq!(context.step("count", &1, || effect.happen()).await.unwrap(), Number(1), "done before");
+        let sent = context.step_once("send", &1, || happens(&effect)).await.unwrap();
+        assert_eq!((sent.0.is_some(), effect.times()), (times == 1, 1 + times), "{decision:?}");
+    }
 }
 
 #[tokio::test]

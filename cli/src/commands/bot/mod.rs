@@ -1,7 +1,9 @@
 //! `windlass bot …`
 
+mod admitted;
 mod cancel;
 mod result;
+mod resume;
 mod run;
 mod runs;
 mod show;
@@ -26,5 +28,6 @@ pub(crate) async fn run(session: &Session, command: BotCommand) -> Result<ExitCo
         BotCommand::Show(args) => show::run(session, args).await,
         BotCommand::Watch(args) => watch::run(session, args).await,
         BotCommand::Cancel(args) => cancel::run(session, args).await,
+        BotCommand::Resume(args) => resume::run(session, args).await,
     }
 }

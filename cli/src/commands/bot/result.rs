@@ -4,7 +4,7 @@ use windlass_contract::document::{Header, PatchBundle, ResultDocument};
 use windlass_contract::error::{ErrorBody, blocked_word};
 use windlass_contract::view::{ArtifactView, RunView};
 use windlass_contract::{ErrorCode, ExitCode};
-use windlass_domain::run::Outcome;
+use windlass_domain::run::{NotContinuable, Outcome, continuable};
 
 /// The result of a command that leaves with this code and says this.
 pub(crate) fn of(view: &RunView, code: ExitCode, summary: String) -> ResultDocument {
@@ -60,4 +60,17 @@ pub(crate) fn markdown_report(view: &RunView) -> Option<&ArtifactView> {
     markdown()
         .find(|artifact| artifact.artifact.path.as_str().ends_with("report.md"))
         .or_else(|| markdown().next())
+}
+
+/// The commands that continue a run which left something to do.
+pub(crate) fn ways_on(view: &RunView) -> Vec<String> {
+    let resume = format!("windlass bot resume --run {}", view.row.run_id);
+    let Some(ended) = &view.ended else { return Vec::new() };
+    match continuable(&ended.outcome, None) {
+        Ok(()) => vec![resume],
+        Err(NotContinuable::InDoubt { .. }) => {
+            vec![format!("{resume} --step-done"), format!("{resume} --step-redo")]
+        }
+        Err(_) => Vec::new(),
+    }
 }

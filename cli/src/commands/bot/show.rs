@@ -68,8 +68,9 @@ fn next(view: &RunView) -> Vec<String> {
             format!("windlass bot cancel --run {run_id}"),
         ];
     }
-    match result::markdown_report(view) {
-        Some(_) => vec![format!("windlass bot show --run {run_id} --format md")],
-        None => vec![format!("windlass capsule events --run {run_id}")],
-    }
+    let look = match result::markdown_report(view) {
+        Some(_) => format!("windlass bot show --run {run_id} --format md"),
+        None => format!("windlass capsule events --run {run_id}"),
+    };
+    result::ways_on(view).into_iter().chain([look]).collect()
 }

@@ -48,6 +48,40 @@ pub struct RunRequest {
     pub trigger: Trigger,
 }
 
+/// What a request is about: the same for a run and for those that continue it, whoever asked for them, and whenever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Work<'a> {
+    workspace_id: WorkspaceId,
+    work_item_id: &'a ItemId,
+    kind: RunKind,
+    capture_mode: CaptureMode,
+    write_mode: WriteMode,
+    preset: Preset,
+    scopes: &'a [Scope],
+    base: Option<&'a str>,
+    head: Option<&'a str>,
+    agent_profile: Option<&'a str>,
+}
+
+impl RunRequest {
+    /// What it is about.
+    #[must_use]
+    pub fn work(&self) -> Work<'_> {
+        Work {
+            workspace_id: self.workspace_id,
+            work_item_id: &self.work_item_id,
+            kind: self.kind,
+            capture_mode: self.capture_mode,
+            write_mode: self.write_mode,
+            preset: self.preset,
+            scopes: &self.scopes,
+            base: self.base.as_deref(),
+            head: self.head.as_deref(),
+            agent_profile: self.agent_profile.as_deref(),
+        }
+    }
+}
+
 /// What a person says about a step that a crash left in doubt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Encode, Decode)]
 pub struct Settlement {

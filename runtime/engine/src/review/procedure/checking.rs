@@ -250,11 +250,16 @@ impl Review<'_> {
             }
         };
         context.decided(Capability::FsWrite, &path, PolicyVerdict::Allow, permit.rule()).await?;
-        context
+        let made = context
             .step("worktree", &(role, commit), || async {
                 repository(self).make_worktree(&permit, &role, commit).await.map_err(failed)
             })
-            .await
+            .await?;
+        // It was removed since, for instance when the run that this one continues had ended.
+        if !repository(self).has_worktree(&role).await.map_err(failed)? {
+            repository(self).make_worktree(&permit, &role, commit).await.map_err(failed)?;
+        }
+        Ok(made)
     }
 
     /// Asks policy, records what it said, and whether there is a sandbox where one is required.

@@ -131,7 +131,7 @@ async fn commit(
         message: denied.to_string(),
     })?;
     let message =
-        format!("windlass: fixes for {}\n\nRun: {}\n", context.request().work_item_id, context.run_id());
+        format!("windlass: fixes for {}\n\nRun: {}\n", context.request().work_item_id, context.worktree_of());
     context
         .step(step, &message, || async {
             repository(review).commit_worktree(&permit, &message).await.map_err(failed)

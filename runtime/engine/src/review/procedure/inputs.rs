@@ -87,7 +87,7 @@ pub(super) struct Prepared {
 /// Does the first steps.
 pub(super) async fn prepare(review: &Review<'_>) -> Result<Prepared, Stop> {
     let context = review.context;
-    let inputs: Inputs = context.step("inputs", &context.request(), || fix_inputs(review)).await?;
+    let inputs: Inputs = context.step("inputs", &context.request().work(), || fix_inputs(review)).await?;
     let diff: TreeDiff = context
         .step("change", &(&inputs.base, &inputs.head), || async {
             let patch = repository(review).patch(inputs.base.as_ref(), &inputs.head).await.map_err(failed)?;
