@@ -1,10 +1,12 @@
 //! [`Local`]: `Control` in this process. It collects what an operation needs, asks the writer, and makes replies of what the
 //! store says.
 
+mod approvals;
 pub(crate) mod capsule;
 pub(crate) mod faults;
 mod items;
 mod places;
+mod policy;
 mod range;
 mod runs;
 mod submit;
@@ -21,13 +23,10 @@ use windlass_contract::control::{Control, EventStream};
 use windlass_contract::document::TOOL_VERSION;
 use windlass_contract::error::Fault;
 use windlass_contract::request::{
-    AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
-    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule,
-    WatchRun,
+    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy, ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::{
-    Accepted, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported,
-    ItemList, ItemView, PolicyView, RunPage, RunView, ServiceStatus, Verification,
+    Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus, Verification,
 };
 use windlass_domain::workspace::Workspace;
 use windlass_engine::ports::SandboxSupport;
@@ -112,6 +111,14 @@ impl Control for Local {
         runs::cancel(&self.shared, caller, request).await
     }
 
+    async fn list_approvals(&self, request: ListApprovals) -> Result<ApprovalList, Fault> {
+        approvals::list(&self.shared, request).await
+    }
+
+    async fn answer_approval(&self, caller: Caller, request: AnswerApproval) -> Result<RunView, Fault> {
+        approvals::answer(&self.shared, caller, request).await
+    }
+
     async fn watch_run(&self, request: WatchRun) -> Result<EventStream, Fault> {
         watch::watch(&self.shared, request).await
     }
@@ -149,7 +156,11 @@ impl Control for Local {
     }
 
     async fn show_policy(&self, request: ShowPolicy) -> Result<PolicyView, Fault> {
-        places::show_policy(&self.shared, request).await
+        policy::show(&self.shared, request).await
+    }
+
+    async fn explain_policy(&self, request: ExplainPolicy) -> Result<PolicyExplanation, Fault> {
+        policy::explain(&self.shared, request).await
     }
 
     async fn service_status(&self) -> Result<ServiceStatus, Fault> {

@@ -193,6 +193,8 @@ fn judge(policy: &Policy, request: &SubmitRun) -> Result<(), Fault> {
         let hint = "windlass policy show";
         match judgement.verdict {
             PolicyVerdict::Allow => {}
+            // The run asks a person when it comes to that step. Reading cannot wait: the submission itself reads.
+            PolicyVerdict::Ask if capability == Capability::FsWrite && !request.headless => {}
             PolicyVerdict::Ask => {
                 let allow = format!("--allow {capability}");
                 return Err(Fault::new(ErrorCode::NeedsApproval, text("ask")).hint(allow).hint(hint));

@@ -1,7 +1,7 @@
 //! `windlass bot …`
 
 mod cancel;
-mod result;
+pub(super) mod result;
 mod run;
 mod runs;
 mod show;
