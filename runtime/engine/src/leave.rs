@@ -40,7 +40,7 @@ pub struct Wish<'a> {
 pub enum Asking {
     /// A person: the run cannot do without.
     Person,
-    /// Nobody: it is not worth a question, and then it is not done.
+    /// Nobody: it is not worth a question, and without a yes that was given before it is not done.
     Nobody,
 }
 
@@ -165,7 +165,8 @@ impl RunContext {
         rule: String,
         judge: impl Judge<Act>,
     ) -> Result<Result<Leave<Act>, NoLeave>, Stop> {
-        if wish.asking == Asking::Nobody {
+        let answered = self.journal().answer_to(wish.capability.name(), wish.subject);
+        if wish.asking == Asking::Nobody && answered.is_none() {
             return Ok(Err(no_leave(wish, PolicyVerdict::Ask, rule)));
         }
         if self.request().headless {

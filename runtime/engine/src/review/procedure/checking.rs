@@ -260,15 +260,25 @@ impl Review<'_> {
         role: &WorktreeRole,
         step: &str,
     ) -> Result<Leave<WriteWorktree>, Stop> {
+        let blocked =
+            |NoLeave { why, .. }| Stop::Blocked { reason: BlockedReason::PolicyDenied, message: why };
+        self.may_write(context, role, step, Asking::Person).await?.map_err(blocked)
+    }
+
+    async fn may_write(
+        &self,
+        context: &RunContext,
+        role: &WorktreeRole,
+        step: &str,
+        asking: Asking,
+    ) -> Result<Result<Leave<WriteWorktree>, NoLeave>, Stop> {
         let path = repository(self).worktree_path(role);
-        let wish = Wish { capability: Capability::FsWrite, subject: &path, step, asking: Asking::Person };
+        let wish = Wish { capability: Capability::FsWrite, subject: &path, step, asking };
         let judge = |yes: Option<&Approved>| match yes {
             None => self.policy.permit_worktree(&path),
             Some(yes) => self.policy.permit_worktree_approved(&path, yes),
         };
-        let blocked =
-            |NoLeave { why, .. }| Stop::Blocked { reason: BlockedReason::PolicyDenied, message: why };
-        context.leave(&wish, judge).await?.map_err(blocked)
+        context.leave(&wish, judge).await
     }
 
     /// Asks for leave to run a command, and whether there is a sandbox where one is required.
@@ -510,7 +520,9 @@ pub(super) async fn clean(review: &Review<'_>, prepared: &Prepared) -> Result<()
     ];
     for (role, commit) in sides {
         let Some(commit) = commit else { continue };
-        let leave = review.leave_to_write(review.context, &role, "clean").await?;
+        // One that is not there to be removed is no reason to trouble a person; one that stays is removed by a clean-up.
+        let leave = review.may_write(review.context, &role, "clean", Asking::Nobody).await?;
+        let Ok(leave) = leave else { continue };
         review
             .context
             .step("clean", &(role, commit), || async {
