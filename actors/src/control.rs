@@ -23,10 +23,14 @@ use windlass_contract::control::{Control, EventStream};
 use windlass_contract::document::TOOL_VERSION;
 use windlass_contract::error::Fault;
 use windlass_contract::request::{
-    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy, ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
+    ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
+    ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::{
-    Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus, Verification,
+    Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList,
+    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus,
+    Verification,
 };
 use windlass_domain::workspace::Workspace;
 use windlass_engine::ports::SandboxSupport;

@@ -8,10 +8,14 @@ use std::io::{Read, Seek};
 
 use async_trait::async_trait;
 use windlass_contract::request::{
-    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy, ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
+    ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
+    ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::{
-    Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus, Verification,
+    Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList,
+    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus,
+    Verification,
 };
 use windlass_contract::{Control, ErrorCode, EventStream, Fault};
 use windlass_domain::workspace::Workspace;

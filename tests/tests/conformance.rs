@@ -11,7 +11,9 @@ use windlass_actors::Recover;
 use windlass_contract::control::Control;
 use windlass_contract::error::Fault;
 use windlass_contract::request::{
-    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy, ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem, PersonsAnswer, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
+    ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
+    PersonsAnswer, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::ExportView;
 use windlass_domain::capture::CaptureMode;

@@ -2,7 +2,8 @@
 
 use windlass_contract::document::TOOL_VERSION;
 use windlass_contract::request::{
-    AddItem, AnswerApproval, AnswerContext, BackupCapsule, EditItem, ExplainPolicy, ExportRun, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem, ShowPolicy, SubmitRun, VerifyCapsule,
+    AddItem, AnswerApproval, AnswerContext, BackupCapsule, EditItem, ExplainPolicy, ExportRun, HoldItem,
+    Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem, ShowPolicy, SubmitRun, VerifyCapsule,
 };
 use windlass_contract::{ErrorCode, Fault};
 use zbus::message::Header;

@@ -9,10 +9,14 @@ use windlass_domain::workspace::Workspace;
 
 use crate::error::Fault;
 use crate::request::{
-    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy, ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem, ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
+    ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
+    ReadEvents, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use crate::view::{
-    Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus, Verification,
+    Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList,
+    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus,
+    Verification,
 };
 
 /// A run's events, from the one asked for to `run.ended`, then the end of the stream. It never skips and never repeats.

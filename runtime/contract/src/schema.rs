@@ -9,7 +9,10 @@ use crate::document::{
     PolicyCheckReply, PolicyReply, ResultDocument, ReviewReport, RunDocument, ServiceFilesReply,
     ServiceUnitReply, StatusReply, VerificationReply, WrittenReply,
 };
-use crate::view::{ApprovalList, CapsuleCopy, CapsuleStats, EventPage, ImportList, Imported, ItemList, ItemView, PolicyExplanation, RunPage};
+use crate::view::{
+    ApprovalList, CapsuleCopy, CapsuleStats, EventPage, ImportList, Imported, ItemList, ItemView,
+    PolicyExplanation, RunPage,
+};
 
 /// Every published schema with its file name.
 #[must_use]

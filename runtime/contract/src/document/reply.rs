@@ -9,7 +9,8 @@ use windlass_domain::workspace::Workspace;
 use super::{Header, ResultDocument};
 use crate::error::ErrorBody;
 use crate::view::{
-    ApprovalList, CapsuleCopy, CapsuleStats, EventPage, ExportView, ImportList, Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunSummary, RunView, ServiceStatus, Verification,
+    ApprovalList, CapsuleCopy, CapsuleStats, EventPage, ExportView, ImportList, Imported, ItemList, ItemView,
+    PolicyExplanation, PolicyView, RunPage, RunSummary, RunView, ServiceStatus, Verification,
 };
 
 /// A reply that stands as a document of its own once it has a header.
