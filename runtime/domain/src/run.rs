@@ -74,7 +74,7 @@ pub struct Progress {
     /// How many steps and notes of each name are recorded.
     pub recorded: BTreeMap<StepName, u32>,
     /// The question it waits on, if it waits. A run that is being cancelled waits for nobody.
-    pub waiting: Option<Question>,
+    pub waiting: Option<Box<Question>>,
     /// The request to cancel it, once one is committed.
     pub cancel: Option<CancelRequest>,
 }
@@ -280,9 +280,9 @@ impl Run {
 
     /// The question that it waits on.
     #[must_use]
-    pub const fn waiting(&self) -> Option<&Question> {
+    pub fn waiting(&self) -> Option<&Question> {
         match &self.state {
-            RunState::Running(progress) => progress.waiting.as_ref(),
+            RunState::Running(progress) => progress.waiting.as_deref(),
             RunState::Queued { .. } | RunState::Ended(_) => None,
         }
     }

@@ -217,7 +217,7 @@ fn runs() -> Vec<RunRow> {
         )]),
         artifacts: BTreeMap::from([(path("a/b.json"), digest("blob"))]),
         recorded: BTreeMap::from([(step("look", 0).name, 1)]),
-        waiting: Some(Question {
+        waiting: Some(Box::new(Question {
             approval_id: approval_id(),
             key: step("look", 1),
             capability: "tool.run".to_owned(),
@@ -225,7 +225,7 @@ fn runs() -> Vec<RunRow> {
             rule: "user/ask-first".to_owned(),
             asked_at: time(8),
             expires_at: time(9),
-        }),
+        })),
         cancel: None,
     };
     let mut states = vec![

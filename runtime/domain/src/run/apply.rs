@@ -154,7 +154,7 @@ impl Progress {
                     asked_at: at,
                     expires_at: *expires_at,
                 };
-                if self.waiting.replace(question).is_some() {
+                if self.waiting.replace(Box::new(question)).is_some() {
                     return Err("one question at a time");
                 }
             }
