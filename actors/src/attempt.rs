@@ -1,9 +1,11 @@
 //! What one attempt gives its engine: the ports, made of the capsule and the adapters.
 
+mod approvals;
 mod cache;
 mod children;
 mod record;
 mod repository;
+mod work_time;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,13 +26,16 @@ use windlass_policy::{Capability, Policy};
 use crate::clock;
 use crate::shared::Shared;
 use crate::store::{blocking, events_of};
+use crate::tree::lock::LockMessage;
 use crate::tree::policy::{PolicyMessage, WorkspaceLayer};
 use crate::tree::worktree::WorktreeMessage;
 
+use approvals::RunApprovals;
 use cache::CacheFiles;
 use children::HeldChildren;
 use record::RunRecord;
 use repository::RunRepository;
+use work_time::WorkTime;
 
 /// The path of a workspace's policy inside its repository.
 const WORKSPACE_POLICY: &str = ".windlass/policy.toml";
@@ -44,8 +49,9 @@ pub(crate) struct Attempt {
     pub(crate) worktrees: ActorRef<WorktreeMessage>,
     pub(crate) run: Arc<Run>,
     pub(crate) cancel: CancellationToken,
-    /// When the run's time is used up, on the boot clock; none without a limit.
-    pub(crate) deadline_boot_ms: Option<u64>,
+    pub(crate) lock: ActorRef<LockMessage>,
+    /// The time that the run may still work.
+    pub(crate) work_time: Arc<WorkTime>,
 }
 
 impl Attempt {
@@ -54,7 +60,7 @@ impl Attempt {
         RunRecord {
             shared: Arc::clone(&self.shared),
             run: Arc::clone(&self.run),
-            deadline_boot_ms: self.deadline_boot_ms,
+            work_time: Arc::clone(&self.work_time),
         }
     }
 
@@ -62,7 +68,7 @@ impl Attempt {
     ///
     /// # Errors
     /// The workspace's repository cannot be opened.
-    pub(crate) async fn ports(&self) -> Result<Ports, windlass_git::OpenError> {
+    pub(crate) async fn ports(&self, policy: &Policy) -> Result<Ports, windlass_git::OpenError> {
         let repository = RunRepository::open(self).await?;
         Ok(Ports {
             record: Arc::new(self.record()),
@@ -71,19 +77,27 @@ impl Attempt {
                 shared: Arc::clone(&self.shared),
                 run: Arc::clone(&self.run),
                 cancel: self.cancel.clone(),
-                deadline_boot_ms: self.deadline_boot_ms,
+                work_time: Arc::clone(&self.work_time),
+            }),
+            approvals: Arc::new(RunApprovals {
+                shared: Arc::clone(&self.shared),
+                run: Arc::clone(&self.run),
+                cancel: self.cancel.clone(),
+                work_time: Arc::clone(&self.work_time),
+                lock: self.lock.clone(),
+                time_ms: policy.approval_time_ms(),
             }),
             cache: Arc::new(CacheFiles { folder: self.shared.folders.check_cache() }),
         })
     }
 }
 
-/// When the time of a run is used up, on the boot clock: its budget, and the bounds of its context, less what the steps of
-/// earlier attempts took.
+/// The time that a run may still work: its budget, and the bounds of its context, less what the steps of earlier attempts
+/// took. Waiting for a person takes none of it.
 ///
 /// # Errors
 /// The record cannot be read.
-pub(crate) async fn deadline(shared: &Shared, run: &Run) -> Result<Option<u64>, ReadError> {
+pub(crate) async fn work_time(shared: &Shared, run: &Run) -> Result<WorkTime, ReadError> {
     let (digest, run_id) = (run.admission.context_digest, run.run_id);
     let budget = run.request.budget.max_duration_ms;
     let read = shared.store.read(move |reader| {
@@ -99,7 +113,7 @@ pub(crate) async fn deadline(shared: &Shared, run: &Run) -> Result<Option<u64>, 
             .sum();
         Ok(Some(limit.saturating_sub(spent)))
     });
-    Ok(read.await?.map(|left| clock::boot_clock_ms().saturating_add(left)))
+    Ok(WorkTime::until(read.await?.map(|left| clock::boot_clock_ms().saturating_add(left))))
 }
 
 /// Today's policy within the snapshot of the run's admission.

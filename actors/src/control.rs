@@ -2,10 +2,12 @@
 //! store says.
 
 mod admit;
+mod approvals;
 pub(crate) mod capsule;
 pub(crate) mod faults;
 mod items;
 mod places;
+mod policy;
 mod range;
 mod resume;
 mod runs;
@@ -23,13 +25,14 @@ use windlass_contract::control::{Control, EventStream};
 use windlass_contract::document::TOOL_VERSION;
 use windlass_contract::error::Fault;
 use windlass_contract::request::{
-    AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
-    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun,
-    VerifyCapsule, WatchRun,
+    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
+    ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
+    ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::{
-    Accepted, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported,
-    ItemList, ItemView, PolicyView, RunPage, RunView, ServiceStatus, Verification,
+    Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList,
+    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus,
+    Verification,
 };
 use windlass_domain::workspace::Workspace;
 use windlass_engine::ports::SandboxSupport;
@@ -118,6 +121,14 @@ impl Control for Local {
         resume::resume(&self.shared, caller, request).await
     }
 
+    async fn list_approvals(&self, request: ListApprovals) -> Result<ApprovalList, Fault> {
+        approvals::list(&self.shared, request).await
+    }
+
+    async fn answer_approval(&self, caller: Caller, request: AnswerApproval) -> Result<RunView, Fault> {
+        approvals::answer(&self.shared, caller, request).await
+    }
+
     async fn watch_run(&self, request: WatchRun) -> Result<EventStream, Fault> {
         watch::watch(&self.shared, request).await
     }
@@ -155,7 +166,11 @@ impl Control for Local {
     }
 
     async fn show_policy(&self, request: ShowPolicy) -> Result<PolicyView, Fault> {
-        places::show_policy(&self.shared, request).await
+        policy::show(&self.shared, request).await
+    }
+
+    async fn explain_policy(&self, request: ExplainPolicy) -> Result<PolicyExplanation, Fault> {
+        policy::explain(&self.shared, request).await
     }
 
     async fn service_status(&self) -> Result<ServiceStatus, Fault> {

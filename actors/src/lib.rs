@@ -7,6 +7,7 @@
 //! **Invariant:** there is one path for every crash. A panic in a run, a killed actor, a killed service and a rebooted machine
 //! all end in the same call: a `RunActor` starts, reads its run from the capsule, replays the journal and goes on.
 
+mod alarm;
 mod attempt;
 mod clock;
 mod control;

@@ -8,13 +8,14 @@ use std::io::{Read, Seek};
 
 use async_trait::async_trait;
 use windlass_contract::request::{
-    AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
-    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun,
-    VerifyCapsule, WatchRun,
+    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
+    ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
+    ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::{
-    Accepted, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported,
-    ItemList, ItemView, PolicyView, RunPage, RunView, ServiceStatus, Verification,
+    Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList,
+    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus,
+    Verification,
 };
 use windlass_contract::{Control, ErrorCode, EventStream, Fault};
 use windlass_domain::workspace::Workspace;
@@ -154,6 +155,18 @@ impl Control for BusControl {
         self.view("CancelRun", &(run_id, arguments.options_from(&caller))).await
     }
 
+    async fn list_approvals(&self, request: ListApprovals) -> Result<ApprovalList, Fault> {
+        let filter = Arguments::of(&request)?.options();
+        let (approvals,): (Vec<Received>,) = self.call("ListApprovals", &(filter,)).await?;
+        Ok(ApprovalList { approvals: call::views(approvals)? })
+    }
+
+    async fn answer_approval(&self, caller: Caller, request: AnswerApproval) -> Result<RunView, Fault> {
+        let mut arguments = Arguments::of(&request)?;
+        let (id, answer) = (arguments.text("id")?, arguments.text("answer")?);
+        self.view("AnswerApproval", &(id, answer, arguments.options_from(&caller))).await
+    }
+
     async fn watch_run(&self, request: WatchRun) -> Result<EventStream, Fault> {
         watch::watch(self.clone(), request).await
     }
@@ -215,6 +228,12 @@ impl Control for BusControl {
 
     async fn show_policy(&self, request: ShowPolicy) -> Result<PolicyView, Fault> {
         self.view("ShowPolicy", &(Arguments::of(&request)?.options(),)).await
+    }
+
+    async fn explain_policy(&self, request: ExplainPolicy) -> Result<PolicyExplanation, Fault> {
+        let mut arguments = Arguments::of(&request)?;
+        let (capability, subject) = (arguments.text("capability")?, arguments.text("subject")?);
+        self.view("ExplainPolicy", &(capability, subject, arguments.options())).await
     }
 
     async fn service_status(&self) -> Result<ServiceStatus, Fault> {

@@ -11,15 +11,17 @@ use windlass_actors::Recover;
 use windlass_contract::control::Control;
 use windlass_contract::error::Fault;
 use windlass_contract::request::{
-    AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
-    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun,
-    VerifyCapsule, WatchRun,
+    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
+    ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
+    PersonsAnswer, ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::ExportView;
 use windlass_domain::capture::CaptureMode;
+use windlass_domain::event::EventData;
 use windlass_domain::id::{ItemId, RunId, Seq};
 use windlass_domain::item::{ItemChanges, ItemType, StateName};
 use windlass_domain::maieutic::MaieuticContext;
+use windlass_domain::run::event::RunEvent;
 use windlass_domain::run::request::{Door, RunKind, StepDecision, WriteMode};
 use windlass_domain::time::Timestamp;
 use windlass_tests::{Gate, Home, PrivateBus, Repository};
@@ -250,6 +252,80 @@ async fn resumed(told: &mut Transcript, control: &dyn Control, run_id: RunId, ga
     told.tell("resume what succeeded", control.resume_run(caller(), resume(accepted.run_id, None)).await);
 }
 
+/// A run that waits for a person: how it is listed, shown and answered, and what is refused.
+async fn approvals(told: &mut Transcript, control: &dyn Control, folder: &str, home: &Home) {
+    let asks = windlass_policy::TEMPLATES[1].text.replace("sandbox = \"required\"", "sandbox = \"off\"");
+    let policy = home.config().join("policy.toml");
+    let before = std::fs::read(&policy).unwrap();
+    std::fs::write(&policy, asks).unwrap();
+    let interactive = SubmitRun { headless: false, ..submission(folder, "T-1") };
+    let accepted =
+        told.tell("submit what policy asks about", control.submit_run(caller(), interactive).await);
+    let run_id = accepted.unwrap().run_id;
+    let mut events = control.watch_run(WatchRun { run_id, from: Seq(1) }).await.unwrap();
+    let asked = loop {
+        let event = events.try_next().await.unwrap().unwrap();
+        if event.data.type_name() == "approval.asked" {
+            break event;
+        }
+    };
+    told.tell("watch it ask", Ok(&asked.data));
+    let here = ListApprovals { folder: Some(folder.to_owned()) };
+    let list = told.tell("list approvals", control.list_approvals(here).await).unwrap();
+    let elsewhere = ListApprovals { folder: Some("/".to_owned()) };
+    told.tell("list approvals elsewhere", control.list_approvals(elsewhere).await);
+    let everywhere = control.list_approvals(ListApprovals::default()).await.unwrap();
+    assert_eq!(everywhere, list);
+    let waiting = control.show_run(RunRef { run_id }).await;
+    told.tell("show what it waits for", waiting.map(|run| (run.row.phase, run.waiting_for)));
+    let answer = |id: String, answer| AnswerApproval { id, answer };
+    for id in ["x".to_owned(), RunId::from_bytes([7; 16]).to_string()] {
+        let refused = control.answer_approval(caller(), answer(id.clone(), PersonsAnswer::Allow)).await;
+        told.tell("answer nothing", refused);
+    }
+    let approval_id = list.approvals[0].approval_id.to_string();
+    let denied = control.answer_approval(caller(), answer(run_id.to_string(), PersonsAnswer::Deny)).await;
+    told.tell("answer", denied.map(|run| run.waiting_for));
+    let again = control.answer_approval(caller(), answer(approval_id, PersonsAnswer::Allow)).await;
+    told.tell("answer again", again);
+    let rest: Vec<_> = events.try_collect().await.unwrap();
+    told.tell("watch it end", Ok(rest.iter().map(|event| event.data.type_name()).collect::<Vec<_>>()));
+    told.tell(
+        "and why",
+        Ok(rest.iter().map(|event| &event.data).filter(|data| !differs(data)).collect::<Vec<_>>()),
+    );
+    let late = control.answer_approval(caller(), answer(run_id.to_string(), PersonsAnswer::Allow)).await;
+    told.tell("answer a run that has ended", late);
+    std::fs::write(&policy, before).unwrap();
+}
+
+/// Whether the event differs between two equal runs: durations are in the log's bytes, and the bus vouches for who answers.
+fn differs(event: &EventData) -> bool {
+    matches!(event, EventData::Run(RunEvent::ArtifactStored(_) | RunEvent::ApprovalAnswered { .. }))
+}
+
+async fn explanations(told: &mut Transcript, control: &dyn Control, folder: &str) {
+    let explain = |capability: &str, subject: &str| ExplainPolicy {
+        folder: Some(folder.to_owned()),
+        capability: capability.to_owned(),
+        subject: subject.to_owned(),
+        origin: Some("base_commit".to_owned()),
+        allow: Vec::new(),
+    };
+    let cases = [
+        ("a check", explain("tool.run", "cargo test")),
+        ("the network", explain("net.connect", "example.org")),
+        ("without an origin", ExplainPolicy { origin: None, ..explain("tool.run", "cargo test") }),
+        ("the user's alone", ExplainPolicy { folder: None, ..explain("fs.read", "/") }),
+        ("an unknown capability", explain("everything", "x")),
+        ("an unknown origin", ExplainPolicy { origin: Some("x".to_owned()), ..explain("tool.run", "x") }),
+        ("an unknown grant", ExplainPolicy { allow: vec!["x".to_owned()], ..explain("tool.run", "x") }),
+    ];
+    for (what, request) in cases {
+        told.tell(&format!("explain {what}"), control.explain_policy(request).await);
+    }
+}
+
 /// The view without what differs between two equal runs: durations are in the log, and change its digest.
 fn plain(mut view: windlass_contract::view::RunView) -> windlass_contract::view::RunView {
     for artifact in &mut view.artifacts {
@@ -352,6 +428,8 @@ async fn walk(control: &dyn Control, repository: &Repository, home: &Home, gate:
     items(&mut told, control, &folder, &elsewhere).await;
     refused_submissions(&mut told, control, &folder).await;
     let run_id = one_run(&mut told, control, &folder, gate).await;
+    approvals(&mut told, control, &folder, home).await;
+    explanations(&mut told, control, &folder).await;
     reading(&mut told, control, &folder).await;
     keeping(&mut told, control, home, run_id).await;
     told.lines.join("\n")

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +13,7 @@ use windlass_engine::ports::{ChildFinish, Children, ChildrenError, Held, Surroun
 use windlass_policy::{Permit, RunTool};
 use windlass_process::{ExitRecord, Following, Hold, HoldError, HoldOutcome, Progress, SpoolCursor};
 
-use crate::clock;
+use super::work_time::WorkTime;
 use crate::control::with_sources;
 use crate::shared::Shared;
 use crate::store::blocking;
@@ -24,8 +23,8 @@ pub(crate) struct HeldChildren {
     pub(crate) shared: Arc<Shared>,
     pub(crate) run: Arc<Run>,
     pub(crate) cancel: CancellationToken,
-    /// When the run's time is used up, on the boot clock; none without a limit.
-    pub(crate) deadline_boot_ms: Option<u64>,
+    /// The time that the run may still work.
+    pub(crate) work_time: Arc<WorkTime>,
 }
 
 /// What a child said so far.
@@ -65,6 +64,25 @@ impl Children for HeldChildren {
         })
     }
 
+    async fn end(&self, hold_id: HoldId) -> Result<(), ChildrenError> {
+        let failed = |error: HoldError| ChildrenError {
+            message: format!("the child of hold {hold_id} cannot be ended: {}", with_sources(&error)),
+        };
+        let holds = self.shared.folders.holds();
+        let hold = match blocking(move || Hold::open(&holds, hold_id)).await {
+            Err(HoldError::NotPrepared { .. }) => return Ok(()),
+            hold => hold.map_err(failed)?,
+        };
+        let (launcher, epoch) = (&self.shared.launcher, self.run.epoch);
+        let attached = hold.attach(launcher, epoch, SpoolCursor::default()).await.map_err(failed)?;
+        if let Some(mut following) = attached {
+            following.end(EndedBecause::Cancelled).await.map_err(failed)?;
+            while let Progress::Output(_) = following.next().await.map_err(failed)? {}
+        }
+        self.discard(hold_id).await;
+        Ok(())
+    }
+
     async fn discard(&self, hold_id: HoldId) {
         let holds = self.shared.folders.holds();
         let removed = blocking(move || match Hold::open(&holds, hold_id) {
@@ -94,22 +112,11 @@ impl Children for HeldChildren {
 }
 
 impl HeldChildren {
-    /// Ends when the run's time is used up.
-    async fn out_of_time(&self) {
-        match self.deadline_boot_ms {
-            Some(deadline) => {
-                let left = deadline.saturating_sub(clock::boot_clock_ms());
-                tokio::time::sleep(Duration::from_millis(left)).await;
-            }
-            None => std::future::pending().await,
-        }
-    }
-
     /// Reads to the end. A cancel, or the end of the run's time, is passed on once; what the child still says and how it ends are taken all the same.
     async fn follow(&self, following: &mut Following) -> Result<(Heard, HoldOutcome), HoldError> {
         let mut heard = Heard::default();
         let mut told = false;
-        let out_of_time = self.out_of_time();
+        let out_of_time = self.work_time.used_up();
         tokio::pin!(out_of_time);
         loop {
             let progress = tokio::select! {

@@ -13,6 +13,7 @@ use windlass_domain::run::Run;
 use windlass_domain::run::command::{Act, RunCommand};
 use windlass_engine::ports::{Payload, Record, RecordError};
 
+use super::work_time::WorkTime;
 use crate::clock;
 use crate::shared::Shared;
 use crate::store::{StoreError, events_of};
@@ -21,8 +22,8 @@ use crate::store::{StoreError, events_of};
 pub(crate) struct RunRecord {
     pub(crate) shared: Arc<Shared>,
     pub(crate) run: Arc<Run>,
-    /// When the run's time is used up, on the boot clock; none without a limit.
-    pub(crate) deadline_boot_ms: Option<u64>,
+    /// The time that the run may still work.
+    pub(crate) work_time: Arc<WorkTime>,
 }
 
 #[async_trait]
@@ -62,7 +63,7 @@ impl Record for RunRecord {
     }
 
     fn is_out_of_time(&self) -> bool {
-        self.deadline_boot_ms.is_some_and(|deadline| clock::boot_clock_ms() >= deadline)
+        self.work_time.is_used_up()
     }
 
     fn draw_hold_id(&self) -> HoldId {
@@ -74,7 +75,7 @@ impl Record for RunRecord {
     }
 }
 
-fn refused(error: StoreError) -> RecordError {
+pub(super) fn refused(error: StoreError) -> RecordError {
     match error {
         StoreError::Write(error) => match *error {
             WriteError::Run(refusal) => RecordError::Refused(refusal),

@@ -57,7 +57,7 @@ pub(super) async fn admit(shared: &Arc<Shared>, found: Found) -> Result<Accepted
         Found::Admissible(found) => *found,
     };
     let policy = policy(shared, found.layer, grants(&found.request)?).await?;
-    judge(&policy, &found.folder, found.request.write_mode)?;
+    judge(&policy, &found.folder, &found.request)?;
     let policy = canonical_json(&policy).map_err(|error| Fault::new(ErrorCode::Io, error.to_string()))?;
     let run_id = RunId::from_uuid(Uuid::now_v7());
     let admission = Admission {
@@ -104,9 +104,9 @@ async fn policy(
 }
 
 /// What the run cannot do without is judged before it exists.
-fn judge(policy: &Policy, folder: &str, write_mode: WriteMode) -> Result<(), Fault> {
+fn judge(policy: &Policy, folder: &str, request: &RunRequest) -> Result<(), Fault> {
     let mut needed = vec![Capability::FsRead];
-    if write_mode == WriteMode::Worktree {
+    if request.write_mode == WriteMode::Worktree {
         needed.push(Capability::FsWrite);
     }
     for capability in needed {
@@ -115,6 +115,8 @@ fn judge(policy: &Policy, folder: &str, write_mode: WriteMode) -> Result<(), Fau
         let hint = "windlass policy show";
         match judgement.verdict {
             PolicyVerdict::Allow => {}
+            // The run asks a person when it comes to that step. Reading cannot wait: the submission itself reads.
+            PolicyVerdict::Ask if capability == Capability::FsWrite && !request.headless => {}
             PolicyVerdict::Ask => {
                 let allow = format!("--allow {capability}");
                 return Err(Fault::new(ErrorCode::NeedsApproval, text("ask")).hint(allow).hint(hint));

@@ -71,6 +71,12 @@ pub(super) fn unknown_run(run_id: windlass_domain::id::RunId) -> Fault {
     Fault::new(ErrorCode::UnknownRun, format!("there is no run {run_id}")).hint("windlass bot runs")
 }
 
+/// Nothing waits under this id.
+pub(super) fn unknown_approval(approval_id: windlass_domain::id::ApprovalId) -> Fault {
+    Fault::new(ErrorCode::UnknownApproval, format!("no open approval and no run is {approval_id}"))
+        .hint("windlass approvals list")
+}
+
 /// There is no such item.
 pub(super) fn unknown_item(id: &str) -> Fault {
     Fault::new(ErrorCode::UnknownItem, format!("there is no work item `{id}` in this repository"))
@@ -157,11 +163,13 @@ pub(super) fn continuation(refusal: &ContinuationRefusal) -> Fault {
 fn run(refusal: &Refusal) -> Fault {
     let code = match refusal {
         Refusal::RunEnded { .. } => ErrorCode::RunEnded,
+        Refusal::NotAsked { .. } | Refusal::Lapsed { .. } => ErrorCode::UnknownApproval,
         _ => ErrorCode::BadRequest,
     };
     let fault = Fault::new(code, refusal.to_string());
     match refusal {
         Refusal::RunEnded { run_id, .. } => fault.hint(format!("windlass bot show --run {run_id}")),
+        Refusal::NotAsked { .. } | Refusal::Lapsed { .. } => fault.hint("windlass approvals list"),
         _ => fault,
     }
 }

@@ -1,20 +1,16 @@
 //! From a folder to its repository and its workspace.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use uuid::Uuid;
 use windlass_capsule::{Op, Reader, Written};
 use windlass_contract::error::{ErrorCode, Fault};
-use windlass_contract::request::{Init, ShowPolicy};
-use windlass_contract::view::PolicyView;
-use windlass_domain::digest::Json;
+use windlass_contract::request::Init;
 use windlass_domain::id::WorkspaceId;
 use windlass_domain::workspace::Workspace;
 use windlass_git::{OpenError, Repository};
 
 use super::{faults, with_sources};
-use crate::attempt::{merged, workspace_layer};
 use crate::clock;
 use crate::shared::Shared;
 use crate::store::blocking;
@@ -79,28 +75,6 @@ pub(super) fn workspace_of(reader: &Reader, repository: &Repository) -> Result<W
         let text = format!("windlass does not know the repository {}", repository.root().display());
         Fault::new(ErrorCode::UnknownWorkspace, text).hint("windlass init")
     })
-}
-
-/// The merged policy, for a repository as its default branch has it, or the user's alone.
-pub(super) async fn show_policy(shared: &Arc<Shared>, request: ShowPolicy) -> Result<PolicyView, Fault> {
-    let layer = match request.folder {
-        None => None,
-        Some(folder) => {
-            let (repository, _) = workspace(shared, &folder).await?;
-            let trusted = move || match repository.default_branch() {
-                Ok(Some(branch)) => workspace_layer(&repository, &branch.commit),
-                Ok(None) => Ok(None),
-                Err(error) => Err(error.to_string()),
-            };
-            blocking(trusted).await.map_err(|why| Fault::new(ErrorCode::BadRequest, why))?
-        }
-    };
-    let tree = shared.tree().await.ok_or_else(|| no_tree(shared))?;
-    let policy = merged(&tree.policy, layer, Default::default()).await;
-    let policy =
-        policy.map_err(|why| Fault::new(ErrorCode::BadRequest, why).hint("windlass policy check"))?;
-    let broken = |error: windlass_domain::digest::NotJson| Fault::new(ErrorCode::Io, error.to_string());
-    Ok(PolicyView { digest: policy.digest().map_err(broken)?, policy: Json::of(&policy).map_err(broken)? })
 }
 
 /// Why there are no actors: this process only reads, or is on its way out.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use windlass_capsule::{Op, Page, PageKey, RunFilter, RunScope};
+use windlass_capsule::{Op, OpenApproval, Page, PageKey, RunFilter, RunScope};
 use windlass_contract::error::{ErrorCode, Fault};
 use windlass_contract::request::{Caller, CancelRun, ListRuns};
 use windlass_contract::view::{ArtifactView, RunPage, RunView};
@@ -66,6 +66,7 @@ pub(super) fn view(run: Run, artifacts: Vec<Artifact>, last_seq: Seq, capsule_he
         queue_place: None,
         open_steps: open_steps(&run),
         cancelling: run.cancel().is_some(),
+        waiting_for: OpenApproval::of(&run).map(views::approval),
         ended: match &run.state {
             RunState::Ended(ended) => Some(ended.clone()),
             RunState::Queued { .. } | RunState::Running(_) => None,

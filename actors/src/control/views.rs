@@ -1,7 +1,7 @@
 //! What the store holds, as callers see it.
 
-use windlass_capsule::{ReadError, Reader, RunSummary as StoredSummary};
-use windlass_contract::view::{ItemView, RunSummary};
+use windlass_capsule::{OpenApproval, ReadError, Reader, RunSummary as StoredSummary};
+use windlass_contract::view::{ApprovalView, ItemView, RunSummary};
 use windlass_domain::item::{WorkItem, allowed_moves};
 use windlass_domain::run::request::RunKind;
 use windlass_domain::run::{Run, RunState};
@@ -24,10 +24,9 @@ pub(super) fn item(reader: &Reader, item: WorkItem) -> Result<ItemView, ReadErro
 
 /// A run in one row.
 pub(super) fn row(run: &Run) -> RunSummary {
-    let (phase, ended) = match &run.state {
-        RunState::Queued { .. } => (None, None),
-        RunState::Running(progress) => (Some(progress.phase), None),
-        RunState::Ended(ended) => (None, Some(ended)),
+    let ended = match &run.state {
+        RunState::Queued { .. } | RunState::Running(_) => None,
+        RunState::Ended(ended) => Some(ended),
     };
     RunSummary {
         run_id: run.run_id,
@@ -35,11 +34,29 @@ pub(super) fn row(run: &Run) -> RunSummary {
         work_item_id: run.request.work_item_id.clone(),
         kind: run.request.kind,
         status: run.status(),
-        phase,
+        phase: run.shown_phase(),
         attempt: run.epoch,
         submitted_at: run.submitted_at,
         ended_at: ended.map(|ended| ended.at),
         summary: ended.map_or_else(String::new, |ended| ended.summary.clone()),
+    }
+}
+
+/// A question that a run waits on.
+pub(super) fn approval(open: OpenApproval) -> ApprovalView {
+    let question = open.question;
+    ApprovalView {
+        approval_id: question.approval_id,
+        run_id: open.run_id,
+        workspace_id: open.workspace_id,
+        work_item_id: open.work_item_id,
+        kind: open.kind,
+        step: question.key.to_string(),
+        capability: question.capability,
+        subject: question.subject,
+        rule: question.rule,
+        asked_at: question.asked_at,
+        expires_at: question.expires_at,
     }
 }
 

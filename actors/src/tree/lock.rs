@@ -31,6 +31,10 @@ pub(crate) enum LockMessage {
     },
     /// A waiting run was cancelled: it goes on at once, only to write its log.
     Expedite(RunId),
+    /// A run waits for a person, and gives its place to others.
+    Rests(RunId),
+    /// A run that rested goes on, whatever the limits say: a person answered and is not to wait once more.
+    GoesOn(RunId),
     /// A run has ended.
     Done(RunId),
     /// Where a run stands in the queue.
@@ -66,6 +70,8 @@ pub(crate) struct Queue {
     limits: RunLimits,
     manager: Option<ActorRef<RunManagerMessage>>,
     running: BTreeMap<RunId, WorkspaceId>,
+    /// Those that wait for a person.
+    resting: BTreeMap<RunId, WorkspaceId>,
     waiting: Vec<Waiting>,
     passed_over: u32,
 }
@@ -80,8 +86,8 @@ impl Actor for LockActor {
         _myself: ActorRef<Self::Msg>,
         (shared, limits): Self::Arguments,
     ) -> Result<Queue, ActorProcessingErr> {
-        let (running, waiting) = (BTreeMap::new(), Vec::new());
-        Ok(Queue { shared, limits, manager: None, running, waiting, passed_over: 0 })
+        let (running, resting, waiting) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Ok(Queue { shared, limits, manager: None, running, resting, waiting, passed_over: 0 })
     }
 
     async fn handle(
@@ -108,8 +114,17 @@ impl Actor for LockActor {
                     waiting.urgent = true;
                 }
             }
+            LockMessage::Rests(run_id) => {
+                let place = queue.running.remove(&run_id);
+                queue.resting.extend(place.map(|workspace_id| (run_id, workspace_id)));
+            }
+            LockMessage::GoesOn(run_id) => {
+                let place = queue.resting.remove(&run_id);
+                queue.running.extend(place.map(|workspace_id| (run_id, workspace_id)));
+            }
             LockMessage::Done(run_id) => {
                 queue.running.remove(&run_id);
+                queue.resting.remove(&run_id);
             }
             LockMessage::PlaceOf { run_id, reply } => {
                 // The one who asked may have given up.
@@ -123,7 +138,9 @@ impl Actor for LockActor {
 
 impl Queue {
     fn knows(&self, run_id: RunId) -> bool {
-        self.running.contains_key(&run_id) || self.waiting.iter().any(|waiting| waiting.run_id == run_id)
+        self.running.contains_key(&run_id)
+            || self.resting.contains_key(&run_id)
+            || self.waiting.iter().any(|waiting| waiting.run_id == run_id)
     }
 
     /// Starts all that may start now.
@@ -136,7 +153,8 @@ impl Queue {
             }
         }
         let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let activity = Activity { running: count(self.running.len()), queued: count(self.waiting.len()) };
+        let going_on = self.running.len() + self.resting.len();
+        let activity = Activity { running: count(going_on), queued: count(self.waiting.len()) };
         self.shared.activity.send_if_modified(|known| std::mem::replace(known, activity) != activity);
         Ok(())
     }

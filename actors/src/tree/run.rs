@@ -15,6 +15,7 @@ use windlass_domain::run::{Run, RunState};
 use windlass_engine::drive;
 use windlass_engine::ports::RecordError;
 
+use super::lock::LockMessage;
 use super::policy::PolicyMessage;
 use super::worktree::WorktreeMessage;
 use crate::attempt::{self, Attempt};
@@ -46,6 +47,7 @@ pub(crate) enum Task {
 pub(crate) struct RunArguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) policy: ActorRef<PolicyMessage>,
+    pub(crate) lock: ActorRef<LockMessage>,
     pub(crate) worktrees: ActorRef<WorktreeMessage>,
     pub(crate) run_id: RunId,
     pub(crate) task: Task,
@@ -81,7 +83,8 @@ impl Actor for RunActor {
         let attempt = Attempt {
             shared: Arc::clone(&state.shared),
             worktrees: state.worktrees.clone(),
-            deadline_boot_ms: attempt::deadline(&state.shared, &run).await?,
+            lock: state.lock.clone(),
+            work_time: Arc::new(attempt::work_time(&state.shared, &run).await?),
             run: Arc::new(run),
             cancel: state.cancel.clone(),
         };
@@ -90,7 +93,8 @@ impl Actor for RunActor {
                 let policy = attempt::policy_for(&attempt, &state.policy).await;
                 match policy {
                     Ok(policy) => {
-                        drive::drive(attempt.ports().await?, &attempt.run, Arc::new(policy)).await?
+                        let ports = attempt.ports(&policy).await?;
+                        drive::drive(ports, &attempt.run, Arc::new(policy)).await?
                     }
                     Err(reason) => give_up(&attempt, reason).await?,
                 }

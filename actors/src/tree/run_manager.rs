@@ -130,6 +130,7 @@ impl Manager {
         let arguments = RunArguments {
             shared: Arc::clone(&self.shared),
             policy: self.policy.clone(),
+            lock: self.lock.clone(),
             worktrees,
             run_id,
             task,

@@ -3,6 +3,7 @@
 //! Nothing here asks the service anything; texts become the types of the contract, and what does not fit is refused with
 //! [`usage::refusal`].
 
+pub(crate) mod approvals;
 pub(crate) mod bot;
 pub(crate) mod capsule;
 pub(crate) mod choice;
@@ -81,6 +82,9 @@ pub(crate) enum Command {
     /// Runs: submit, follow, look at, cancel
     #[command(subcommand)]
     Bot(bot::BotCommand),
+    /// Questions that runs wait on: list and answer them
+    #[command(subcommand)]
+    Approvals(approvals::ApprovalsCommand),
     /// The record: read it and verify it
     #[command(subcommand)]
     Capsule(capsule::CapsuleCommand),
@@ -124,6 +128,7 @@ impl Command {
             Self::Bot(command) => command.about(),
             Self::Demo(_)
             | Self::Init(_)
+            | Self::Approvals(_)
             | Self::Capsule(_)
             | Self::Policy(_)
             | Self::Service(_)

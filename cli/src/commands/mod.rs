@@ -2,6 +2,7 @@
 //!
 //! A command makes a request, hands it to [`windlass_contract::Control`], and prints the reply.
 
+mod approvals;
 mod bot;
 mod capsule;
 mod init;
@@ -106,6 +107,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<ExitCode, Failu
         Command::Init(args) => init::run(session, args).await,
         Command::Item(command) => item::run(session, command).await,
         Command::Bot(command) => bot::run(session, command).await,
+        Command::Approvals(command) => approvals::run(session, command).await,
         Command::Capsule(command) => capsule::run(session, command).await,
         Command::Policy(command) => policy::run(session, command).await,
         Command::Service(command) => service::run(session, command).await,

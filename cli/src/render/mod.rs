@@ -1,5 +1,6 @@
 //! Views as text for people. What comes from data is escaped here, before any colour is added.
 
+pub(crate) mod approval;
 pub(crate) mod event;
 pub(crate) mod item;
 pub(crate) mod policy;

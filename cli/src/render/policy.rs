@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use windlass_contract::document::{PolicyReply, PresetLine};
+use windlass_contract::view::PolicyExplanation;
 
 use super::style::HEADING;
 use super::table::{Look, cell, table};
@@ -94,6 +95,33 @@ fn layers(look: Look, merged: &Merged) -> String {
     }
     if !merged.grants.is_empty() {
         text.push_str(&format!("\ngranted by the request: {}\n", merged.grants.join(", ")));
+    }
+    text
+}
+
+/// What policy says to one act, and everything that was looked at for it.
+pub(crate) fn explanation(look: Look, told: &PolicyExplanation) -> String {
+    let origin = told.origin.as_deref().map(|origin| format!(" from {}", safe(origin))).unwrap_or_default();
+    let mut text = format!(
+        "{HEADING}{}{HEADING:#} {} for `{}`{origin}\nrule {}: {}\n",
+        word(&told.verdict),
+        safe(&told.capability),
+        safe(&told.subject),
+        safe(&told.rule),
+        safe(&told.why)
+    );
+    for layer in &told.layers {
+        let says = layer
+            .verdict
+            .map_or_else(|| "says nothing".to_owned(), |verdict| format!("says {}", word(&verdict)));
+        text.push_str(&format!("\n{HEADING}{}{HEADING:#} {says}\n", safe(&layer.layer)));
+        let rows = layer.rules.iter().map(|rule| {
+            let speaks = if rule.speaks { "yes" } else { "no" };
+            vec![cell(&rule.rule), cell(&word(&rule.verdict)), cell(speaks), cell(&rule.why)]
+        });
+        if !layer.rules.is_empty() {
+            text.push_str(&table(look, &["rule", "verdict", "speaks", "why"], rows.collect()));
+        }
     }
     text
 }

@@ -1,7 +1,7 @@
 //! Runs as text.
 
 use windlass_contract::error::blocked_word;
-use windlass_contract::view::{RunOrigin, RunSummary, RunView};
+use windlass_contract::view::{ApprovalView, RunOrigin, RunSummary, RunView};
 use windlass_domain::id::RunId;
 use windlass_domain::time::Timestamp;
 
@@ -62,6 +62,15 @@ fn origin(origin: &RunOrigin) -> String {
     format!("from {}, {}, read-only", safe(&origin.workspace_name), word(&origin.exported_as))
 }
 
+fn question(waiting: &ApprovalView) -> String {
+    let (what, subject) = (safe(&waiting.capability), safe(&waiting.subject));
+    format!("a person: {what} for `{subject}` ({}), until {}", safe(&waiting.rule), local(waiting.expires_at))
+}
+
+fn answers(waiting: &ApprovalView) -> String {
+    super::approval::commands(waiting).join("  or  ")
+}
+
 /// Everything about one run.
 pub(crate) fn show(view: &RunView) -> String {
     let row = &view.row;
@@ -75,6 +84,8 @@ pub(crate) fn show(view: &RunView) -> String {
         ("summary", safe(&row.summary).into_owned()),
         ("imported", view.origin.as_ref().map(origin).unwrap_or_default()),
         ("phase", row.phase.map(|phase| word(&phase)).unwrap_or_default()),
+        ("waits for", view.waiting_for.as_ref().map(question).unwrap_or_default()),
+        ("answer with", view.waiting_for.as_ref().map(answers).unwrap_or_default()),
         ("queue", view.queue_place.map(|place| format!("place {place}")).unwrap_or_default()),
         ("cancelling", if view.cancelling { "asked for".to_owned() } else { String::new() }),
         ("steps going on", view.open_steps.iter().map(|step| safe(step)).collect::<Vec<_>>().join(", ")),

@@ -5,7 +5,7 @@ use windlass_contract::schema::PRINTED;
 use crate::support::Place;
 
 /// Every command that people type, as the snapshot's name has it.
-const COMMANDS: [&str; 42] = [
+const COMMANDS: [&str; 46] = [
     "",
     "init",
     "item",
@@ -23,6 +23,9 @@ const COMMANDS: [&str; 42] = [
     "bot show",
     "bot watch",
     "bot cancel",
+    "approvals",
+    "approvals list",
+    "approvals answer",
     "capsule",
     "capsule verify",
     "capsule events",
@@ -37,6 +40,7 @@ const COMMANDS: [&str; 42] = [
     "policy show",
     "policy init",
     "policy check",
+    "policy explain",
     "service",
     "service run",
     "service install",

@@ -11,17 +11,19 @@ use windlass_contract::request::{RunRef, WatchRun};
 use windlass_contract::{Control, ErrorCode, EventStream, Fault};
 use windlass_domain::event::{Event, EventData};
 use windlass_domain::id::{RunId, Seq};
-use windlass_domain::run::event::RunEvent;
+use windlass_domain::run::event::{ApprovalAnswer, RunEvent};
 use zbus::Connection;
 use zbus::fdo::Properties;
 use zbus::message::Message;
 use zbus::names::InterfaceName;
 use zbus::object_server::SignalEmitter;
 
+use super::manager::Manager;
 use super::pace::Pace;
 use super::run_object::RunFacts;
 use super::subscriptions::Subscriptions;
 use crate::convert::to_fields;
+use crate::fault::carried_text;
 use crate::names::{MANAGER_INTERFACE, MANAGER_PATH, RUN_INTERFACE, run_path};
 
 /// Most events that are put into one write to the bus.
@@ -85,6 +87,7 @@ impl Follower {
                     };
                     let (events, broken) = until_broken(batch);
                     self.send(run_id, &events).await;
+                    self.announce(run_id, &events).await;
                     if let Some(last) = events.last() {
                         *next = last.seq.next();
                         pace.changed(Instant::now());
@@ -138,6 +141,42 @@ impl Follower {
         }
         if let Err(error) = self.connection.send_all(&messages).await {
             tracing::warn!(%run_id, %error, "events could not be sent");
+        }
+    }
+
+    /// Tells everybody that a run began to wait for a person, or does no more: whoever could answer may not follow the run.
+    async fn announce(&self, run_id: RunId, events: &[Event]) {
+        let run_id = run_id.to_string();
+        for event in events {
+            let told = async {
+                let emitter = SignalEmitter::new(&self.connection, MANAGER_PATH)?;
+                match &event.data {
+                    EventData::Run(RunEvent::ApprovalAsked {
+                        approval_id,
+                        capability,
+                        subject,
+                        expires_at,
+                        ..
+                    }) => {
+                        let (id, until) = (approval_id.to_string(), expires_at.to_string());
+                        let (what, subject) = (carried_text(capability), carried_text(subject));
+                        Manager::approval_asked(&emitter, run_id.clone(), id, what, subject, until).await
+                    }
+                    EventData::Run(RunEvent::ApprovalAnswered { approval_id, answer, .. }) => {
+                        let answer = match answer {
+                            ApprovalAnswer::Approved => "approved",
+                            ApprovalAnswer::Denied => "denied",
+                            ApprovalAnswer::Expired => "expired",
+                        };
+                        let id = approval_id.to_string();
+                        Manager::approval_answered(&emitter, run_id.clone(), id, answer.to_owned()).await
+                    }
+                    _ => Ok(()),
+                }
+            };
+            if let Err(error) = told.await {
+                tracing::warn!(%run_id, %error, "a question to a person could not be announced");
+            }
         }
     }
 

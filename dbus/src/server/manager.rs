@@ -2,8 +2,9 @@
 
 use windlass_contract::document::TOOL_VERSION;
 use windlass_contract::request::{
-    AddItem, AnswerContext, BackupCapsule, EditItem, ExportRun, HoldItem, Init, ItemRef, ListItems, ListRuns,
-    MoveItem, ResumeRun, ShowPolicy, SubmitRun, VerifyCapsule,
+    AddItem, AnswerApproval, AnswerContext, BackupCapsule, EditItem, ExplainPolicy, ExportRun, HoldItem,
+    Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem, ResumeRun, ShowPolicy, SubmitRun,
+    VerifyCapsule,
 };
 use windlass_contract::view::Accepted;
 use windlass_contract::{ErrorCode, Fault};
@@ -239,6 +240,51 @@ impl Manager {
         self.desk.cancel_run(connection, &call, self::run_id(&run_id)?, options).await
     }
 
+    /// Lists the questions that runs wait on, the oldest first, at most 500. Filter: `folder` (s), for the repository around it.
+    #[zbus(out_args("approvals"))]
+    async fn list_approvals(&self, filter: Received) -> Result<Vec<Sent>, Refused> {
+        let _call = self.desk.begin()?;
+        let request: ListApprovals = request::<_, 0>([], filter)?;
+        answers(&self.desk.control.list_approvals(request).await?.approvals)
+    }
+
+    /// Answers a question that a run waits on: `id` is the approval's or the run's, `answer` is `allow` or `deny`. The answer to
+    /// the call is the run as it stands then.
+    #[zbus(out_args("run"))]
+    async fn answer_approval(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+        id: String,
+        answer: String,
+        mut options: Received,
+    ) -> Result<Sent, Refused> {
+        let _call = self.desk.begin()?;
+        let caller = self.desk.caller(connection, &call, &mut options).await?;
+        let request: AnswerApproval = request([("id", id.into()), ("answer", answer.into())], options)?;
+        self::answer(&self.desk.control.answer_approval(caller, request).await?)
+    }
+
+    /// A run began to wait for a person. Sent to everybody.
+    #[zbus(signal)]
+    pub(crate) async fn approval_asked(
+        emitter: &SignalEmitter<'_>,
+        run_id: String,
+        approval_id: String,
+        capability: String,
+        subject: String,
+        expires_at: String,
+    ) -> zbus::Result<()>;
+
+    /// A question was answered: `approved` or `denied` by a person, or it `expired`. Sent to everybody.
+    #[zbus(signal)]
+    pub(crate) async fn approval_answered(
+        emitter: &SignalEmitter<'_>,
+        run_id: String,
+        approval_id: String,
+        answer: String,
+    ) -> zbus::Result<()>;
+
     /// Reads recorded events of a run from the one with the sequence number `from` on, at most `limit` (0: 1,000), fewer when
     /// they are large. `more`: whether further ones are recorded.
     #[zbus(out_args("events", "more"))]
@@ -341,6 +387,21 @@ impl Manager {
         let _call = self.desk.begin()?;
         let request: ShowPolicy = request::<_, 0>([], options)?;
         answer(&self.desk.control.show_policy(request).await?)
+    }
+
+    /// What policy says to one act, and why: every layer and rule that was looked at. Options: `folder` (s), for the repository
+    /// around it; `origin` (s), for `tool.run`: `default`, `base_commit` or `user`; `allow` (as), as with `Submit`.
+    #[zbus(out_args("explanation"))]
+    async fn explain_policy(
+        &self,
+        capability: String,
+        subject: String,
+        options: Received,
+    ) -> Result<Sent, Refused> {
+        let _call = self.desk.begin()?;
+        let arguments = [("capability", capability.into()), ("subject", subject.into())];
+        let request: ExplainPolicy = request(arguments, options)?;
+        answer(&self.desk.control.explain_policy(request).await?)
     }
 
     /// The state of the service.

@@ -58,6 +58,15 @@ pub(crate) fn artifact(run_id: RunId, path: &ArtifactPath) -> Vec<u8> {
     pieces(&[run_id.as_bytes(), path.as_str().as_bytes()])
 }
 
+/// What stands under an open approval: its workspace and its run.
+pub(crate) fn asking(workspace_id: WorkspaceId, run_id: RunId) -> [u8; 32] {
+    let mut asking = [0; 32];
+    let (workspace, run) = asking.split_at_mut(16);
+    workspace.copy_from_slice(workspace_id.as_bytes());
+    run.copy_from_slice(run_id.as_bytes());
+    asking
+}
+
 /// A text of any length, as the 32 bytes of its digest: for `common_dir`s and dedupe keys.
 pub(crate) fn text(text: &str) -> [u8; 32] {
     *Digest::of(text.as_bytes()).as_bytes()

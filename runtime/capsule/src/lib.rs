@@ -36,7 +36,7 @@ pub use folder::{LastStop, last_stop};
 pub use import::{BadExport, ExportReport, Import, ImportError, ImportedRun, Imports, verify_export};
 pub use lock::{LockText, wait_until_unlocked};
 pub use open::{Clock, Observer, check_format, create_or_open, open_read_only, wait_until_closed};
-pub use page::{ItemFilter, MAX_PAGE, Page, PageKey, RunFilter, RunPage, RunScope, RunSummary};
+pub use page::{ItemFilter, MAX_PAGE, OpenApproval, Page, PageKey, RunFilter, RunPage, RunScope, RunSummary};
 pub use reader::{CapsuleStats, Reader};
 pub use record::{BadRecord, FORMAT};
 pub use rows::CapsuleHead;

@@ -2,8 +2,9 @@
 
 use windlass_domain::id::{Cursor, Epoch, ItemId, RunId, WorkspaceId};
 use windlass_domain::item::{ItemType, StateName};
+use windlass_domain::run::approval::Question;
 use windlass_domain::run::request::RunKind;
-use windlass_domain::run::{Phase, Run, RunState, RunStatus};
+use windlass_domain::run::{Run, RunState, RunStatus, ShownPhase};
 use windlass_domain::time::Timestamp;
 
 /// Most entries of one page: a page is read in one short transaction.
@@ -83,8 +84,8 @@ pub struct RunSummary {
     pub kind: RunKind,
     /// Where it stands.
     pub status: RunStatus,
-    /// The phase it is in, while it is running.
-    pub phase: Option<Phase>,
+    /// What it is at, while it is running.
+    pub phase: Option<ShownPhase>,
     /// The newest attempt; 0 before the first.
     pub epoch: Epoch,
     /// The cursor of its first event: what lists are ordered by.
@@ -99,10 +100,9 @@ pub struct RunSummary {
 
 impl RunSummary {
     pub(crate) fn of(run: &Run, submitted: Cursor) -> Self {
-        let (phase, ended) = match &run.state {
-            RunState::Queued { .. } => (None, None),
-            RunState::Running(progress) => (Some(progress.phase), None),
-            RunState::Ended(ended) => (None, Some(ended)),
+        let ended = match &run.state {
+            RunState::Queued { .. } | RunState::Running(_) => None,
+            RunState::Ended(ended) => Some(ended),
         };
         Self {
             run_id: run.run_id,
@@ -110,13 +110,42 @@ impl RunSummary {
             work_item_id: run.request.work_item_id.clone(),
             kind: run.request.kind,
             status: run.status(),
-            phase,
+            phase: run.shown_phase(),
             epoch: run.epoch,
             submitted,
             submitted_at: run.submitted_at,
             ended_at: ended.map(|ended| ended.at),
             summary: ended.map(|ended| ended.summary.clone()),
         }
+    }
+}
+
+/// A question that a run waits on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenApproval {
+    /// The run.
+    pub run_id: RunId,
+    /// Its workspace.
+    pub workspace_id: WorkspaceId,
+    /// Its work item.
+    pub work_item_id: ItemId,
+    /// What it does.
+    pub kind: RunKind,
+    /// The question.
+    pub question: Question,
+}
+
+impl OpenApproval {
+    /// What this run waits on.
+    #[must_use]
+    pub fn of(run: &Run) -> Option<Self> {
+        Some(Self {
+            run_id: run.run_id,
+            workspace_id: run.request.workspace_id,
+            work_item_id: run.request.work_item_id.clone(),
+            kind: run.request.kind,
+            question: run.waiting()?.clone(),
+        })
     }
 }
 

@@ -40,6 +40,7 @@ pub fn snapshot(reader: &Reader) -> Result<String, ReadError> {
         page.values(tables.continued, run)?;
         page.records(tables.artifacts, |artifact: Artifact| json(&artifact))?;
         page.values(tables.blobs, |bytes| String::from_utf8_lossy(bytes).into_owned())?;
+        page.values(tables.approvals, |asking| hex::encode(asking))?;
         Ok(page.text)
     })
 }

@@ -56,6 +56,8 @@ pub(crate) struct Tables {
     pub(crate) artifacts: Table,
     /// Digest → bytes, for blobs small enough to stand inside.
     pub(crate) blobs: Table,
+    /// Approval id → workspace id and run id, while the question is open.
+    pub(crate) approvals: Table,
 }
 
 /// The key of the capsule's head in the table `meta`.
@@ -64,7 +66,7 @@ pub(crate) const HEAD_KEY: &[u8] = b"head";
 /// How many tables a store may have; LMDB wants to know beforehand.
 pub(crate) const MAX_TABLES: u32 = 24;
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "events",
     "streams",
     "heads",
@@ -80,6 +82,7 @@ const NAMES: [&str; 15] = [
     "continued",
     "artifacts",
     "blobs",
+    "approvals",
 ];
 
 impl Tables {
@@ -101,6 +104,7 @@ impl Tables {
             continued: table(12),
             artifacts: table(13),
             blobs: table(14),
+            approvals: table(15),
         }
     }
 

@@ -9,13 +9,14 @@ use windlass_domain::workspace::Workspace;
 
 use crate::error::Fault;
 use crate::request::{
-    AddItem, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExportRun, GetArtifact, HoldItem,
-    Init, ItemRef, ListItems, ListRuns, MoveItem, ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun,
-    VerifyCapsule, WatchRun,
+    AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
+    ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
+    ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use crate::view::{
-    Accepted, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList, Imported,
-    ItemList, ItemView, PolicyView, RunPage, RunView, ServiceStatus, Verification,
+    Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList,
+    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus,
+    Verification,
 };
 
 /// A run's events, from the one asked for to `run.ended`, then the end of the stream. It never skips and never repeats.
@@ -52,6 +53,10 @@ pub trait Control: Send + Sync {
     async fn cancel_run(&self, caller: Caller, request: CancelRun) -> Result<RunView, Fault>;
     /// Continues an ended run with a new one, which does not do again what was done. The reply means that it is on disk.
     async fn resume_run(&self, caller: Caller, request: ResumeRun) -> Result<Accepted, Fault>;
+    /// Lists the questions that runs wait on, the oldest first, at most 500.
+    async fn list_approvals(&self, request: ListApprovals) -> Result<ApprovalList, Fault>;
+    /// Answers a question that a run waits on.
+    async fn answer_approval(&self, caller: Caller, request: AnswerApproval) -> Result<RunView, Fault>;
     /// Follows a run's events.
     async fn watch_run(&self, request: WatchRun) -> Result<EventStream, Fault>;
 
@@ -75,6 +80,8 @@ pub trait Control: Send + Sync {
 
     /// Shows the merged policy.
     async fn show_policy(&self, request: ShowPolicy) -> Result<PolicyView, Fault>;
+    /// Says what policy says to one act, and why.
+    async fn explain_policy(&self, request: ExplainPolicy) -> Result<PolicyExplanation, Fault>;
     /// Shows the state of the service.
     async fn service_status(&self) -> Result<ServiceStatus, Fault>;
 }

@@ -34,6 +34,8 @@ pub enum ErrorCode {
     UnknownProfile,
     /// There is no such artifact.
     UnknownArtifact,
+    /// No such question is open.
+    UnknownApproval,
     /// Policy wants a person's approval and nobody can be asked.
     NeedsApproval,
     /// Policy forbids it.
@@ -75,7 +77,7 @@ pub enum ExitCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::BadRequest,
         Self::UnknownWorkspace,
         Self::UnknownItem,
@@ -89,6 +91,7 @@ impl ErrorCode {
         Self::RunEnded,
         Self::UnknownProfile,
         Self::UnknownArtifact,
+        Self::UnknownApproval,
         Self::NeedsApproval,
         Self::PolicyDenied,
         Self::Overloaded,
@@ -117,7 +120,8 @@ impl ErrorCode {
             | Self::UnknownRun
             | Self::RunEnded
             | Self::UnknownProfile
-            | Self::UnknownArtifact => ExitCode::NeedsInput,
+            | Self::UnknownArtifact
+            | Self::UnknownApproval => ExitCode::NeedsInput,
             Self::NeedsApproval | Self::PolicyDenied => ExitCode::NeedsApproval,
             Self::Overloaded
             | Self::CapsuleLocked
@@ -147,6 +151,7 @@ impl ErrorCode {
             Self::RunEnded => "run_ended",
             Self::UnknownProfile => "unknown_profile",
             Self::UnknownArtifact => "unknown_artifact",
+            Self::UnknownApproval => "unknown_approval",
             Self::NeedsApproval => "needs_approval",
             Self::PolicyDenied => "policy_denied",
             Self::Overloaded => "overloaded",

@@ -243,6 +243,34 @@ pub struct ResumeRun {
     pub dedupe_key: Option<String>,
 }
 
+/// Lists the questions that runs wait on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListApprovals {
+    /// Only those of the repository around this folder; without it, of all.
+    pub folder: Option<String>,
+}
+
+/// Answers a question that a run waits on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerApproval {
+    /// The approval's id, or that of the run that waits for it.
+    pub id: String,
+    /// The answer.
+    pub answer: PersonsAnswer,
+}
+
+/// What a person can say to a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonsAnswer {
+    /// It may be done.
+    Allow,
+    /// It may not, and the run ends as blocked.
+    Deny,
+}
+
 /// Follows a run's events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -299,6 +327,25 @@ pub struct ExportRun {
 pub struct BackupCapsule {
     /// The folder to make, absolute.
     pub folder: String,
+}
+
+/// Asks what policy says to one act, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainPolicy {
+    /// For the repository around this folder; without it, the user's alone.
+    #[serde(default)]
+    pub folder: Option<String>,
+    /// What is to be done, for instance `tool.run`.
+    pub capability: String,
+    /// To what: an argv joined by single spaces, a path, a host.
+    pub subject: String,
+    /// For `tool.run`: where the command comes from.
+    #[serde(default)]
+    pub origin: Option<String>,
+    /// Capabilities that a request would allow itself where policy asks.
+    #[serde(default)]
+    pub allow: Vec<String>,
 }
 
 /// Shows what policy says.

@@ -9,7 +9,10 @@ use crate::document::{
     PolicyCheckReply, PolicyReply, ResultDocument, ReviewReport, RunDocument, ServiceFilesReply,
     ServiceUnitReply, StatusReply, VerificationReply, WrittenReply,
 };
-use crate::view::{CapsuleCopy, CapsuleStats, EventPage, ImportList, Imported, ItemList, ItemView, RunPage};
+use crate::view::{
+    ApprovalList, CapsuleCopy, CapsuleStats, EventPage, ImportList, Imported, ItemList, ItemView,
+    PolicyExplanation, RunPage,
+};
 
 /// Every published schema with its file name.
 #[must_use]
@@ -27,7 +30,9 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("import", schema_for!(Document<Imported>)),
         ("import_list", schema_for!(Document<ImportList>)),
         ("item", schema_for!(Document<ItemView>)),
+        ("approval_list", schema_for!(Document<ApprovalList>)),
         ("item_list", schema_for!(Document<ItemList>)),
+        ("policy_explanation", schema_for!(Document<PolicyExplanation>)),
         ("patch_bundle", schema_for!(PatchBundle)),
         ("policy", schema_for!(Document<PolicyReply>)),
         ("policy_check", schema_for!(Document<PolicyCheckReply>)),
@@ -46,7 +51,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
 
 /// What each command prints with `--json` when it succeeds, as the file name of its schema. Each prints one document, but
 /// `bot watch`, which prints one event a line. A command that fails prints a `result`.
-pub const PRINTED: [(&str, &str); 33] = [
+pub const PRINTED: [(&str, &str); 36] = [
     ("init", "workspace"),
     ("item add", "item"),
     ("item list", "item_list"),
@@ -61,6 +66,8 @@ pub const PRINTED: [(&str, &str); 33] = [
     ("bot show", "run"),
     ("bot watch", "event"),
     ("bot cancel", "result"),
+    ("approvals list", "approval_list"),
+    ("approvals answer", "result"),
     ("capsule verify", "verification"),
     ("capsule events", "event_page"),
     ("capsule get", "artifact"),
@@ -73,6 +80,7 @@ pub const PRINTED: [(&str, &str); 33] = [
     ("policy show", "policy"),
     ("policy init", "written"),
     ("policy check", "policy_check"),
+    ("policy explain", "policy_explanation"),
     ("service install", "service_files"),
     ("service uninstall", "service_files"),
     ("service start", "service_unit"),

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use windlass_domain::artifact::{Artifact, ArtifactUri};
 use windlass_domain::capture::CaptureMode;
 use windlass_domain::digest::Digest;
-use windlass_domain::id::{Cursor, Epoch, ItemId, RunId, Seq, WorkspaceId};
+use windlass_domain::id::{ApprovalId, Cursor, Epoch, ItemId, RunId, Seq, WorkspaceId};
 use windlass_domain::item::WorkItem;
 use windlass_domain::maieutic::MaieuticContext;
+use windlass_domain::run::event::PolicyVerdict;
 use windlass_domain::run::request::{RunKind, RunRequest};
-use windlass_domain::run::{Ended, Phase, RunStatus};
+use windlass_domain::run::{Ended, RunStatus, ShownPhase};
 use windlass_domain::time::Timestamp;
 
 /// A work item with what is going on for it.
@@ -66,8 +67,8 @@ pub struct RunSummary {
     pub kind: RunKind,
     /// Where it stands.
     pub status: RunStatus,
-    /// The phase that it is in, while it runs.
-    pub phase: Option<Phase>,
+    /// What it is at, while it runs: its phase, or that it waits for a person.
+    pub phase: Option<ShownPhase>,
     /// Its newest attempt; 0 before the first.
     pub attempt: Epoch,
     /// When it was submitted.
@@ -101,6 +102,9 @@ pub struct RunView {
     pub open_steps: Vec<String>,
     /// Whether a cancel was asked for.
     pub cancelling: bool,
+    /// The question that it waits on, while it waits.
+    #[serde(default)]
+    pub waiting_for: Option<ApprovalView>,
     /// How it ended.
     pub ended: Option<Ended>,
     /// Its artifacts so far.
@@ -118,6 +122,40 @@ pub struct RunView {
     /// Where it is from, when it was imported: it is read-only then, and no run of this capsule.
     #[serde(default)]
     pub origin: Option<RunOrigin>,
+}
+
+/// A question that a run waits on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalView {
+    /// Its id.
+    pub approval_id: ApprovalId,
+    /// The run that waits.
+    pub run_id: RunId,
+    /// The run's workspace.
+    pub workspace_id: WorkspaceId,
+    /// The run's work item.
+    pub work_item_id: ItemId,
+    /// What the run does.
+    pub kind: RunKind,
+    /// The step that waits.
+    pub step: String,
+    /// What is to be allowed.
+    pub capability: String,
+    /// For what.
+    pub subject: String,
+    /// The rule of policy that asks.
+    pub rule: String,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// When nobody can answer it any more.
+    pub expires_at: Timestamp,
+}
+
+/// The questions that runs wait on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalList {
+    /// The oldest first.
+    pub approvals: Vec<ApprovalView>,
 }
 
 /// An artifact with its address.
@@ -325,4 +363,47 @@ pub struct PolicyView {
     pub digest: Digest,
     /// The layers with their rules, as JSON.
     pub policy: windlass_domain::digest::Json,
+}
+
+/// What policy says to one act, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyExplanation {
+    /// What was to be done.
+    pub capability: String,
+    /// To what.
+    pub subject: String,
+    /// Where the command comes from, as far as it was said.
+    pub origin: Option<String>,
+    /// The answer.
+    pub verdict: PolicyVerdict,
+    /// The rule that made it.
+    pub rule: String,
+    /// Why that rule and no other, in a sentence.
+    pub why: String,
+    /// The layers in the order of authority.
+    pub layers: Vec<LayerSaid>,
+}
+
+/// What one layer says by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LayerSaid {
+    /// Which.
+    pub layer: String,
+    /// What it says; none where none of its rules speaks.
+    pub verdict: Option<PolicyVerdict>,
+    /// Its rules of this capability, as they stand.
+    pub rules: Vec<RuleLooked>,
+}
+
+/// A rule that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleLooked {
+    /// `<layer>/<id>`, as recorded decisions name it.
+    pub rule: String,
+    /// What it says to whom it speaks of.
+    pub verdict: PolicyVerdict,
+    /// Whether it speaks of what was asked.
+    pub speaks: bool,
+    /// Why it does or does not.
+    pub why: String,
 }

@@ -4,6 +4,7 @@
 //! **Invariant:** no path leads out of [`RunState::Ended`], and an epoch never falls.
 
 mod apply;
+pub mod approval;
 pub mod command;
 mod decide;
 pub mod event;
@@ -23,8 +24,9 @@ pub use inherit::{NotContinuable, continuable, inheritance};
 
 use crate::artifact::ArtifactPath;
 use crate::digest::Digest;
-use crate::id::{ApprovalId, Epoch, RunId};
+use crate::id::{Epoch, RunId};
 use crate::time::Timestamp;
+use approval::Question;
 use event::{Admission, CancelRequest};
 use request::RunRequest;
 use step::{OpenStep, StepKey, StepName};
@@ -75,8 +77,8 @@ pub struct Progress {
     pub artifacts: BTreeMap<ArtifactPath, Digest>,
     /// How many steps and notes of each name are recorded.
     pub recorded: BTreeMap<StepName, u32>,
-    /// The question it waits on, if it waits.
-    pub waiting: Option<ApprovalId>,
+    /// The question it waits on, if it waits. A run that is being cancelled waits for nobody.
+    pub waiting: Option<Box<Question>>,
     /// The request to cancel it, once one is committed.
     pub cancel: Option<CancelRequest>,
 }
@@ -106,6 +108,33 @@ pub enum Phase {
     Finalize,
     /// Artifacts and the log are stored.
     Publish,
+}
+
+/// What a running run is at, as callers see it: its phase, unless it waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ShownPhase {
+    /// Inputs are fixed, worktrees made.
+    Prepare,
+    /// The work itself.
+    Execute,
+    /// Results are gathered; the patch is carried onto the current target.
+    Finalize,
+    /// Artifacts and the log are stored.
+    Publish,
+    /// A question to a person is open.
+    WaitingApproval,
+}
+
+impl From<Phase> for ShownPhase {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Prepare => Self::Prepare,
+            Phase::Execute => Self::Execute,
+            Phase::Finalize => Self::Finalize,
+            Phase::Publish => Self::Publish,
+        }
+    }
 }
 
 impl Phase {
@@ -250,6 +279,25 @@ impl Run {
             RunState::Queued { .. } => RunStatus::Queued,
             RunState::Running(_) => RunStatus::Running,
             RunState::Ended(ended) => ended.outcome.status(),
+        }
+    }
+
+    /// The question that it waits on.
+    #[must_use]
+    pub fn waiting(&self) -> Option<&Question> {
+        match &self.state {
+            RunState::Running(progress) => progress.waiting.as_deref(),
+            RunState::Queued { .. } | RunState::Ended(_) => None,
+        }
+    }
+
+    /// What it is at, while it is running.
+    #[must_use]
+    pub fn shown_phase(&self) -> Option<ShownPhase> {
+        match &self.state {
+            RunState::Running(Progress { waiting: Some(_), .. }) => Some(ShownPhase::WaitingApproval),
+            RunState::Running(progress) => Some(progress.phase.into()),
+            RunState::Queued { .. } | RunState::Ended(_) => None,
         }
     }
 

@@ -12,19 +12,20 @@ use windlass_domain::capture::DataClass;
 use windlass_domain::child::{ChildEnd, ChildSpec, EndedBecause};
 use windlass_domain::diff::ObjectId;
 use windlass_domain::digest::{Digest, Json};
-use windlass_domain::event::EventData;
+use windlass_domain::event::{Event, EventData};
 use windlass_domain::id::{HoldId, RunId};
 use windlass_domain::run::command::Act;
-use windlass_domain::run::event::{Checkpoint, PolicyDecision, PolicyVerdict, RunEvent};
+use windlass_domain::run::event::{Checkpoint, RunEvent};
 use windlass_domain::run::request::RunRequest;
 use windlass_domain::run::step::{
     BranchPath, OnInterrupt, OnLost, StepIntent, StepKey, StepName, StepResult,
 };
 use windlass_domain::run::{BlockedReason, Phase, Refusal, Run};
-use windlass_policy::{Capability, Judgement, Permit, RunTool};
+use windlass_policy::RunTool;
 
 use crate::failpoint;
 use crate::journal::{Journal, RecordedStep};
+use crate::leave::Leave;
 use crate::ports::{AttemptError, ChildFinish, Held, Payload, Ports, RecordError};
 use crate::stop::Stop;
 
@@ -53,6 +54,8 @@ pub struct RunContext {
     /// A cancel was committed before this attempt: nothing new is begun but finalization.
     cancelled: bool,
     finalizing: Arc<AtomicBool>,
+    /// Held by the branch that asks a person.
+    asking: Arc<futures::lock::Mutex<()>>,
 }
 
 impl RunContext {
@@ -68,6 +71,7 @@ impl RunContext {
             journal: Arc::new(Mutex::new(journal)),
             cancelled: run.cancel().is_some(),
             finalizing: Arc::new(AtomicBool::new(false)),
+            asking: Arc::default(),
         }
     }
 
@@ -169,17 +173,27 @@ impl RunContext {
         let (key, input_digest, recorded) = self.look_up(name, input)?;
         let mut hold_id = match recorded {
             Some(RecordedStep { result: Some(result), .. }) => return self.decode(result).await,
-            Some(RecordedStep { on_interrupt: OnInterrupt::Held { hold_id, .. }, .. }) => hold_id,
+            Some(RecordedStep { on_interrupt: OnInterrupt::Held { hold_id, .. }, .. }) => {
+                if let Err(stop) = child.leave.permit() {
+                    self.ports.children.end(hold_id).await.map_err(AttemptError::from)?;
+                    return Err(stop);
+                }
+                hold_id
+            }
             Some(RecordedStep { on_interrupt, .. }) => {
                 return Err(Stop::mismatch(key, &format!("it as {on_interrupt:?}")));
             }
-            None => self.intend(&key, input_digest, child.on_lost).await?,
+            None => {
+                child.leave.permit()?;
+                self.intend(&key, input_digest, child.on_lost).await?
+            }
         };
+        let permit = child.leave.permit()?;
         loop {
             let held = self
                 .ports
                 .children
-                .hold(child.permit, hold_id, &key, child.spec)
+                .hold(permit, hold_id, &key, child.spec)
                 .await
                 .map_err(|error| Stop::Attempt(AttemptError::Children(error)))?;
             match held {
@@ -272,40 +286,6 @@ impl RunContext {
         self.act(Act::Checkpoint(checkpoint)).await
     }
 
-    /// Records what policy decided.
-    ///
-    /// # Errors
-    /// [`Stop`] when the record cannot take it.
-    pub async fn decided(
-        &self,
-        capability: Capability,
-        subject: &str,
-        verdict: PolicyVerdict,
-        rule: &str,
-    ) -> Result<(), Stop> {
-        let decision = PolicyDecision {
-            key: self.key("policy"),
-            capability: capability.name().to_owned(),
-            subject: subject.to_owned(),
-            verdict,
-            rule: rule.to_owned(),
-        };
-        self.act(Act::RecordDecision(decision)).await
-    }
-
-    /// Records a judgement that was no permit.
-    ///
-    /// # Errors
-    /// [`Stop`] when the record cannot take it.
-    pub async fn judged(
-        &self,
-        capability: Capability,
-        subject: &str,
-        judgement: &Judgement,
-    ) -> Result<(), Stop> {
-        self.decided(capability, subject, judgement.verdict, &judgement.rule).await
-    }
-
     /// Stores an artifact. Storing the same again is no news.
     ///
     /// # Errors
@@ -331,7 +311,7 @@ impl RunContext {
         let payloads = vec![Payload { class, bytes }];
         let events = self.commit(vec![Act::StoreArtifact(artifact.clone())], payloads).await?;
         let refused =
-            events.iter().any(|event| matches!(event, EventData::Run(RunEvent::CaptureBlocked { .. })));
+            events.iter().any(|event| matches!(event.data, EventData::Run(RunEvent::CaptureBlocked { .. })));
         if refused { Err(self.blocked(artifact.path.as_str(), class)) } else { Ok(artifact) }
     }
 
@@ -360,8 +340,13 @@ impl RunContext {
             return Err(Stop::Cancelled);
         }
         let recorded = journal.next_of(&self.branch);
+        let refusal = journal.refusal();
         drop(journal);
         let finalizing = self.finalizing.load(Ordering::Relaxed);
+        // A person's no to one branch ends the others before their next step.
+        if let (None, false, Some(stop)) = (&recorded, finalizing, refusal) {
+            return Err(stop);
+        }
         if recorded.is_none() && !finalizing && self.ports.record.is_out_of_time() {
             return Err(out_of_time(&key));
         }
@@ -374,11 +359,20 @@ impl RunContext {
         }
     }
 
-    fn key(&self, name: &str) -> StepKey {
+    pub(crate) fn key(&self, name: &str) -> StepKey {
         self.journal().next_key(StepName::new(&self.branch, name))
     }
 
-    fn journal(&self) -> MutexGuard<'_, Journal> {
+    /// The key that the next step of this name will have.
+    pub(crate) fn coming_key(&self, name: &str) -> StepKey {
+        self.journal().coming_key(StepName::new(&self.branch, name))
+    }
+
+    pub(crate) fn asking(&self) -> &futures::lock::Mutex<()> {
+        &self.asking
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
         // A panic between two field writes cannot happen in the journal; its state is sound even when a thread that held
         // it panicked elsewhere.
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
@@ -425,13 +419,13 @@ impl RunContext {
         }
     }
 
-    async fn act(&self, act: Act) -> Result<(), Stop> {
+    pub(crate) async fn act(&self, act: Act) -> Result<(), Stop> {
         self.commit(vec![act], Vec::new()).await.map(drop)
     }
 
-    async fn commit(&self, acts: Vec<Act>, payloads: Vec<Payload>) -> Result<Vec<EventData>, Stop> {
+    pub(crate) async fn commit(&self, acts: Vec<Act>, payloads: Vec<Payload>) -> Result<Vec<Event>, Stop> {
         match self.ports.record.commit(acts, payloads).await {
-            Ok(events) => Ok(events.into_iter().map(|event| event.data).collect()),
+            Ok(events) => Ok(events),
             Err(RecordError::Refused(Refusal::Cancelling { .. })) => Err(Stop::Cancelled),
             Err(RecordError::Refused(Refusal::InDoubt { step })) => Err(Stop::in_doubt(step)),
             Err(RecordError::Refused(Refusal::InputChanged { step } | Refusal::OutOfOrder { step, .. })) => {
@@ -443,7 +437,7 @@ impl RunContext {
 }
 
 /// The run's time is used up, at this step.
-fn out_of_time(key: &StepKey) -> Stop {
+pub(crate) fn out_of_time(key: &StepKey) -> Stop {
     let message = format!("the run's time was used up at step `{key}`; give it more with --max-duration");
     Stop::Blocked { reason: BlockedReason::BudgetExhausted, message }
 }
@@ -454,7 +448,7 @@ pub struct HeldChild<'a> {
     /// What to start.
     pub spec: &'a ChildSpec,
     /// Leave to start it.
-    pub permit: &'a Permit<RunTool>,
+    pub leave: &'a Leave<RunTool>,
     /// What to do when it is lost.
     pub on_lost: OnLost,
 }

@@ -182,7 +182,7 @@ fn run_log(run: &Run, events: &[Event], conclusion: &Conclusion) -> BotRunLog {
                 used.count += 1;
                 used.total_ms += duration_ms;
             }
-            RunEvent::PolicyDecided(decision) if decision.verdict != PolicyVerdict::Allow => {
+            RunEvent::PolicyDecided(decision) if decision.verdict == PolicyVerdict::Deny => {
                 tool(&mut tools, &decision.capability).denied += 1;
             }
             _ => {}

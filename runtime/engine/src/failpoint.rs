@@ -48,11 +48,13 @@ pub use armed::{arm, left};
 #[cfg(not(feature = "failpoints"))]
 pub(crate) const fn pass(_run_id: windlass_domain::id::RunId, _place: &'static str) {}
 
-/// Every place that can be armed.
+/// The places that every step passes.
 pub const PLACES: [&str; 3] = [INTENDED, EFFECTED, RECORDED];
 /// Behind the commit of a step's intent, before its effect.
 pub const INTENDED: &str = "step.intended";
 /// Behind a step's effect, before the commit of its result.
 pub const EFFECTED: &str = "step.effected";
+/// Behind the commit of a question to a person.
+pub const ASKED: &str = "approval.asked";
 /// Behind the commit of a step's result.
 pub const RECORDED: &str = "step.recorded";

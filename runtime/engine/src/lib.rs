@@ -9,9 +9,11 @@ pub mod context;
 pub mod drive;
 pub mod failpoint;
 pub mod journal;
+pub mod leave;
 pub mod ports;
 pub mod review;
 pub mod stop;
 
 pub use context::{Recorded, RunContext};
+pub use leave::{Asking, Leave, NoLeave, Wish};
 pub use stop::Stop;

@@ -5,11 +5,14 @@ use windlass_domain::child::{ChildEnd, ChildSpec};
 use windlass_domain::diff::{ObjectId, Patch, Rebase};
 use windlass_domain::digest::Digest;
 use windlass_domain::event::Event;
-use windlass_domain::id::HoldId;
+use windlass_domain::id::{ApprovalId, HoldId};
 use windlass_domain::item::ItemType;
 use windlass_domain::run::Refusal;
+use windlass_domain::run::approval::Question;
 use windlass_domain::run::command::Act;
+use windlass_domain::run::event::ApprovalAnswer;
 use windlass_domain::run::step::StepKey;
+use windlass_domain::time::Timestamp;
 use windlass_policy::{Permit, RunTool, WriteWorktree};
 
 /// The run's own record, open for one attempt.
@@ -172,6 +175,8 @@ pub trait Children: Send + Sync {
         key: &StepKey,
         spec: &ChildSpec,
     ) -> Result<Held, ChildrenError>;
+    /// Ends the child of a hold that an earlier attempt started, if there is one, and waits until it is gone.
+    async fn end(&self, hold_id: HoldId) -> Result<(), ChildrenError>;
     /// Forgets a hold whose step has its result.
     async fn discard(&self, hold_id: HoldId);
     /// Removes what the run's children left in its scratch folder. Called when none will be started any more.
@@ -255,6 +260,25 @@ pub enum SandboxSupport {
     },
 }
 
+/// Questions to people.
+#[async_trait]
+pub trait Approvals: Send + Sync {
+    /// A fresh id for a question that is asked now, and when it will lapse.
+    fn draw(&self) -> (ApprovalId, Timestamp);
+    /// Waits until the question is answered, which may have happened before, or the run is cancelled. A question that lapses
+    /// is recorded as such by this.
+    async fn answer_to(&self, question: &Question) -> Result<Answered, RecordError>;
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answered {
+    /// It was answered, or it lapsed.
+    By(ApprovalAnswer),
+    /// The run was cancelled, and waits for nobody.
+    Cancelled,
+}
+
 /// Results of checks on trees that were looked at before. A cache: losing it costs time, never a record.
 #[async_trait]
 pub trait CheckCache: Send + Sync {
@@ -273,6 +297,8 @@ pub struct Ports {
     pub repository: std::sync::Arc<dyn Repository>,
     /// Child processes.
     pub children: std::sync::Arc<dyn Children>,
+    /// Questions to people.
+    pub approvals: std::sync::Arc<dyn Approvals>,
     /// Earlier results.
     pub cache: std::sync::Arc<dyn CheckCache>,
 }

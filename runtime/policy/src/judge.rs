@@ -1,5 +1,7 @@
 //! One question to policy, and its answer.
 
+use std::str::FromStr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use windlass_domain::run::event::PolicyVerdict;
@@ -28,6 +30,38 @@ pub enum CheckOrigin {
     BaseCommit,
     /// The user's own configuration.
     User,
+}
+
+/// The text names no origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no origin of commands; there are: default, base_commit, user")]
+pub struct UnknownOrigin {
+    text: String,
+}
+
+impl CheckOrigin {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Default, Self::BaseCommit, Self::User];
+
+    /// The word, as policy files write it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::BaseCommit => "base_commit",
+            Self::User => "user",
+        }
+    }
+}
+
+impl FromStr for CheckOrigin {
+    type Err = UnknownOrigin;
+    fn from_str(text: &str) -> Result<Self, UnknownOrigin> {
+        Self::ALL
+            .into_iter()
+            .find(|origin| origin.word() == text)
+            .ok_or_else(|| UnknownOrigin { text: text.escape_debug().to_string() })
+    }
 }
 
 /// Policy's answer, with the rule that made it.

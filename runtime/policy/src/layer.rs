@@ -95,6 +95,8 @@ pub struct Limits {
     pub command_time_ms: Option<u64>,
     /// Most output of a command, in bytes.
     pub command_output_bytes: Option<u64>,
+    /// How long a question waits for a person, in milliseconds.
+    pub approval_time_ms: Option<u64>,
 }
 
 /// Why a text is not a policy layer.

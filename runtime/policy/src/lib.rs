@@ -5,6 +5,8 @@
 //!
 //! **Invariant:** nothing here performs what it judges, and no [`Permit`] exists that [`Policy`] did not make.
 
+mod approval;
+mod explain;
 mod judge;
 mod layer;
 mod permit;
@@ -13,7 +15,9 @@ mod rule;
 pub mod secrets;
 mod standard;
 
-pub use judge::{Ask, CheckOrigin, Judgement};
+pub use approval::{Approved, rule_of};
+pub use explain::{Explanation, LayerSaid, RuleLooked};
+pub use judge::{Ask, CheckOrigin, Judgement, UnknownOrigin};
 pub use layer::{BadLayer, Layer, LayerKind, Limits, SandboxRule};
 pub use permit::{Permit, RunTool, WriteWorktree};
 pub use policy::{Denied, Policy};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use windlass_domain::digest::{Digest, NotJson};
 use windlass_domain::run::event::PolicyVerdict;
 
+use crate::approval::Approved;
 use crate::judge::{Ask, CheckOrigin, Judgement, narrowness};
 use crate::layer::{Layer, LayerKind, Limits, SandboxRule};
 use crate::permit::{Permit, RunTool, WriteWorktree};
@@ -52,6 +53,8 @@ impl Policy {
     pub const DEFAULT_COMMAND_TIME_MS: u64 = 20 * 60 * 1000;
     /// Most output of a command where no layer says otherwise: 64 MiB, more than any report that a person reads.
     pub const DEFAULT_COMMAND_OUTPUT_BYTES: u64 = 64 * 1024 * 1024;
+    /// How long a question waits where no layer says otherwise: a week, so that a holiday of a few days loses no run.
+    pub const DEFAULT_APPROVAL_TIME_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
     /// Merges layers. Without a user layer the built-in `standard` stands in its place.
     #[must_use]
@@ -95,6 +98,10 @@ impl Policy {
         }
     }
 
+    pub(crate) fn granted(&self) -> &BTreeSet<Capability> {
+        &self.grants
+    }
+
     fn judge_alone(&self, ask: &Ask<'_>) -> Judgement {
         let mut answer: Option<Judgement> = None;
         for (place, layer) in self.layers.iter().enumerate() {
@@ -126,7 +133,20 @@ impl Policy {
     /// # Errors
     /// [`Denied`] when the answer is ask or deny.
     pub fn permit_tool(&self, argv: &[String], origin: CheckOrigin) -> Result<Permit<RunTool>, Denied> {
-        self.permit(Capability::ToolRun, argv.join(" "), Some(origin))
+        self.permit(Capability::ToolRun, argv.join(" "), Some(origin), None)
+    }
+
+    /// Leave to run a program that a person said yes to.
+    ///
+    /// # Errors
+    /// [`Denied`] when the answer is deny, or ask and the yes was to something else.
+    pub fn permit_tool_approved(
+        &self,
+        argv: &[String],
+        origin: CheckOrigin,
+        yes: &Approved,
+    ) -> Result<Permit<RunTool>, Denied> {
+        self.permit(Capability::ToolRun, argv.join(" "), Some(origin), Some(yes))
     }
 
     /// Leave to create and change the worktree in this folder.
@@ -134,7 +154,19 @@ impl Policy {
     /// # Errors
     /// [`Denied`] when the answer is ask or deny.
     pub fn permit_worktree(&self, folder: &str) -> Result<Permit<WriteWorktree>, Denied> {
-        self.permit(Capability::FsWrite, folder.to_owned(), None)
+        self.permit(Capability::FsWrite, folder.to_owned(), None, None)
+    }
+
+    /// Leave to create and change the worktree in this folder, which a person said yes to.
+    ///
+    /// # Errors
+    /// [`Denied`] when the answer is deny, or ask and the yes was to something else.
+    pub fn permit_worktree_approved(
+        &self,
+        folder: &str,
+        yes: &Approved,
+    ) -> Result<Permit<WriteWorktree>, Denied> {
+        self.permit(Capability::FsWrite, folder.to_owned(), None, Some(yes))
     }
 
     fn permit<Act>(
@@ -142,11 +174,18 @@ impl Policy {
         capability: Capability,
         subject: String,
         origin: Option<CheckOrigin>,
+        yes: Option<&Approved>,
     ) -> Result<Permit<Act>, Denied> {
         let judgement = self.judge(&Ask { capability, subject: &subject, origin });
         match judgement.verdict {
             PolicyVerdict::Allow => Ok(Permit::granted(judgement.rule, subject)),
-            PolicyVerdict::Ask | PolicyVerdict::Deny => Err(Denied { capability, subject, judgement }),
+            PolicyVerdict::Ask => match yes {
+                Some(yes) if yes.capability == capability && yes.subject == subject => {
+                    Ok(Permit::granted(yes.rule(), subject))
+                }
+                _ => Err(Denied { capability, subject, judgement }),
+            },
+            PolicyVerdict::Deny => Err(Denied { capability, subject, judgement }),
         }
     }
 
@@ -161,34 +200,46 @@ impl Policy {
     /// How much may go on at once: the smallest number of any layer, or the default.
     #[must_use]
     pub fn runs(&self) -> u32 {
-        self.smallest(|limits| limits.runs).unwrap_or(Self::DEFAULT_RUNS).max(1)
+        self.smallest(Self::DEFAULT_RUNS, |limits| limits.runs).max(1)
     }
 
     /// How much may go on at once in one workspace.
     #[must_use]
     pub fn runs_per_workspace(&self) -> u32 {
-        self.smallest(|limits| limits.runs_per_workspace).unwrap_or(Self::DEFAULT_RUNS_PER_WORKSPACE).max(1)
+        self.smallest(Self::DEFAULT_RUNS_PER_WORKSPACE, |limits| limits.runs_per_workspace).max(1)
     }
 
     /// Longest command, in milliseconds.
     #[must_use]
     pub fn command_time_ms(&self) -> u64 {
-        self.smallest(|limits| limits.command_time_ms).unwrap_or(Self::DEFAULT_COMMAND_TIME_MS)
+        self.smallest(Self::DEFAULT_COMMAND_TIME_MS, |limits| limits.command_time_ms)
     }
 
     /// Most output of a command, in bytes.
     #[must_use]
     pub fn command_output_bytes(&self) -> u64 {
-        self.smallest(|limits| limits.command_output_bytes).unwrap_or(Self::DEFAULT_COMMAND_OUTPUT_BYTES)
+        self.smallest(Self::DEFAULT_COMMAND_OUTPUT_BYTES, |limits| limits.command_output_bytes)
     }
 
-    /// Patterns of protected paths, from all layers.
+    /// How long a question waits for a person, in milliseconds.
+    #[must_use]
+    pub fn approval_time_ms(&self) -> u64 {
+        self.smallest(Self::DEFAULT_APPROVAL_TIME_MS, |limits| limits.approval_time_ms)
+    }
+
+    /// Patterns of protected paths, from all layers. They grant nothing and make findings only, so that within a ceiling its
+    /// own hold: a run goes on with those that it began with.
     #[must_use]
     pub fn protected_paths(&self) -> BTreeSet<&str> {
+        if let Some(ceiling) = &self.ceiling {
+            return ceiling.protected_paths();
+        }
         self.layers.iter().flat_map(|layer| &layer.file.protected_paths).map(String::as_str).collect()
     }
 
-    fn smallest<T: Ord>(&self, limit: impl Fn(&Limits) -> Option<T>) -> Option<T> {
-        self.layers.iter().filter_map(|layer| limit(&layer.file.limits)).min()
+    /// The smallest number of any layer, or the default; and no more than the ceiling's.
+    fn smallest<T: Ord + Copy>(&self, default: T, limit: impl Fn(&Limits) -> Option<T> + Copy) -> T {
+        let own = self.layers.iter().filter_map(|layer| limit(&layer.file.limits)).min().unwrap_or(default);
+        self.ceiling.as_ref().map_or(own, |ceiling| own.min(ceiling.smallest(default, limit)))
     }
 }

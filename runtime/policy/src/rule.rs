@@ -99,9 +99,15 @@ impl Rule {
     /// Whether the rule speaks of this ask.
     #[must_use]
     pub fn speaks_of(&self, ask: &Ask<'_>) -> bool {
-        self.capability == ask.capability
-            && (self.subjects.is_empty() || self.subjects.iter().any(|pattern| pattern.matches(ask.subject)))
-            && (self.origins.is_empty() || ask.origin.is_some_and(|origin| self.origins.contains(&origin)))
+        self.capability == ask.capability && self.fits_subject(ask) && self.fits_origin(ask)
+    }
+
+    pub(crate) fn fits_subject(&self, ask: &Ask<'_>) -> bool {
+        self.subjects.is_empty() || self.subjects.iter().any(|pattern| pattern.matches(ask.subject))
+    }
+
+    pub(crate) fn fits_origin(&self, ask: &Ask<'_>) -> bool {
+        self.origins.is_empty() || ask.origin.is_some_and(|origin| self.origins.contains(&origin))
     }
 }
 

@@ -5,8 +5,11 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use windlass_domain::id::ApprovalId;
 use windlass_domain::run::event::PolicyVerdict::{self, Allow, Ask as AskFirst, Deny};
-use windlass_policy::{Ask, BadLayer, Capability, CheckOrigin, Layer, LayerKind, Policy, SandboxRule};
+use windlass_policy::{
+    Approved, Ask, BadLayer, Capability, CheckOrigin, Layer, LayerKind, Policy, SandboxRule,
+};
 
 fn layer(kind: LayerKind, rules: &[(PolicyVerdict, &str)]) -> Layer {
     let mut text = "version = 1\n".to_owned();
@@ -93,6 +96,63 @@ fn a_policy_within_a_ceiling_grants_what_both_grant_and_names_the_rule_that_said
 }
 
 #[test]
+fn a_limit_is_no_wider_than_the_ceiling_s_whoever_states_it() {
+    let with = |line: &str| {
+        let text = format!("version = 1\n[limits]\n{line}");
+        Policy::merge(vec![Layer::parse(LayerKind::User, "test", &text).unwrap()], BTreeSet::new())
+    };
+    let (short, long) = ("approval_time_ms = 5", "approval_time_ms = 9999999999");
+    assert_eq!(with(short).within(with(long)).approval_time_ms(), 5);
+    assert_eq!(with(long).within(with(short)).approval_time_ms(), 5);
+    assert_eq!(with(long).within(with("")).approval_time_ms(), Policy::DEFAULT_APPROVAL_TIME_MS);
+    assert_eq!(with(long).approval_time_ms(), 9_999_999_999);
+}
+
+fn yes_to(capability: Capability, subject: &str) -> Approved {
+    Approved { approval_id: ApprovalId::from_bytes([7; 16]), capability, subject: subject.to_owned() }
+}
+
+#[test]
+fn a_yes_counts_for_what_was_asked_and_nothing_else() {
+    let policy = Policy::merge(vec![layer(LayerKind::User, &[(AskFirst, "make*")])], BTreeSet::new());
+    let permit = |subject: &str, yes: &Approved| {
+        policy.permit_tool_approved(&[subject.to_owned()], CheckOrigin::BaseCommit, yes)
+    };
+    let granted = permit("make", &yes_to(Capability::ToolRun, "make")).unwrap();
+    assert_eq!(granted.rule(), "approval/07070707-0707-0707-0707-070707070707");
+    for yes in [yes_to(Capability::ToolRun, "make all"), yes_to(Capability::FsWrite, "make")] {
+        assert_eq!(permit("make", &yes).unwrap_err().judgement.rule, "user/r0");
+    }
+}
+
+#[test]
+fn an_explanation_names_every_rule_that_was_looked_at_and_the_one_that_decided() {
+    let layers = vec![
+        layer(LayerKind::User, &[(Allow, "cargo *"), (Deny, "make")]),
+        layer(LayerKind::Workspace, &[(AskFirst, "cargo t*")]),
+    ];
+    let explain = |grants: &[Capability], subject: &str| {
+        Policy::merge(layers.clone(), grants.iter().copied().collect()).explain(&ask(subject))
+    };
+    let told = explain(&[], "cargo test");
+    assert_eq!((told.judgement.verdict, told.judgement.rule.as_str()), (AskFirst, "workspace/r0"));
+    assert_eq!(told.why, "workspace/r0 is the narrowest of the rules that speak");
+    let looked: Vec<_> = told
+        .layers
+        .iter()
+        .flat_map(|layer| &layer.rules)
+        .map(|rule| (rule.rule.as_str(), rule.verdict, rule.speaks))
+        .collect();
+    let expected = [("user/r0", Allow, true), ("user/r1", Deny, false), ("workspace/r0", AskFirst, true)];
+    assert_eq!(looked, expected);
+    let granted = explain(&[Capability::ToolRun], "cargo test");
+    assert_eq!(granted.why, "policy asks, and the request allows itself tool.run");
+    let unspoken = explain(&[Capability::ToolRun], "sh");
+    assert_eq!((unspoken.judgement.verdict, unspoken.layers[0].verdict), (Deny, None));
+    assert!(unspoken.why.starts_with("the topmost layer, user, has no rule"), "{}", unspoken.why);
+}
+
+#[test]
 fn a_policy_is_read_back_from_its_json() {
     let policy = Policy::merge(vec![layer(LayerKind::User, &[(AskFirst, "cargo *")])], BTreeSet::new());
     let read: Policy = serde_json::from_str(&serde_json::to_string(&policy).unwrap()).unwrap();
@@ -134,6 +194,35 @@ proptest! {
         let grants = if granted { BTreeSet::from([Capability::ToolRun]) } else { BTreeSet::new() };
         let together = Policy::merge(layers.clone(), grants).judge(&ask(subject)).verdict;
         prop_assert!(!denied || together == Deny);
+    }
+
+    #[test]
+    fn a_yes_and_a_grant_never_give_what_any_layer_or_the_ceiling_denied(
+        layers in any_layers(),
+        before in any_layers(),
+        subject in prop_oneof![Just("a"), Just("ab"), Just("b"), Just("c")],
+        granted in any::<bool>(),
+    ) {
+        let denies = |layer: &Layer| layer.judge(&ask(subject)).is_some_and(|said| said.verdict == Deny);
+        let denied = layers.iter().chain(&before).any(denies);
+        let grants = if granted { BTreeSet::from([Capability::ToolRun]) } else { BTreeSet::new() };
+        let merged = |layers: &[Layer]| Policy::merge(layers.to_vec(), grants.clone());
+        let policy = merged(&layers).within(merged(&before));
+        let yes = yes_to(Capability::ToolRun, subject);
+        let permit = policy.permit_tool_approved(&[subject.to_owned()], CheckOrigin::BaseCommit, &yes);
+        prop_assert!(!denied || permit.is_err());
+        prop_assert_eq!(permit.is_ok(), policy.judge(&ask(subject)).verdict != Deny);
+    }
+
+    #[test]
+    fn an_explanation_ends_in_the_judgement(layers in any_layers(), subject in "[abc]{1,2}", granted in any::<bool>()) {
+        let grants = if granted { BTreeSet::from([Capability::ToolRun]) } else { BTreeSet::new() };
+        let policy = Policy::merge(layers, grants);
+        let told = policy.explain(&ask(&subject));
+        prop_assert_eq!(&told.judgement, &policy.judge(&ask(&subject)));
+        let names = told.layers.iter().flat_map(|layer| &layer.rules).filter(|rule| rule.speaks);
+        let named = names.into_iter().any(|rule| rule.rule == told.judgement.rule);
+        prop_assert!(named || ["built-in/no-rule", "request/allow:tool.run"].contains(&told.judgement.rule.as_str()));
     }
 
     #[test]

@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use windlass_domain::child::ChildSpec;
 use windlass_domain::diff::{ObjectId, Patch, Rebase};
 use windlass_domain::digest::Digest;
-use windlass_domain::id::HoldId;
+use windlass_domain::id::{ApprovalId, HoldId};
+use windlass_domain::run::approval::Question;
 use windlass_domain::run::step::StepKey;
+use windlass_domain::time::Timestamp;
 use windlass_engine::ports::{
-    CheckCache, Children, ChildrenError, Held, Ports, Record, Repository, RepositoryError, Surroundings,
-    WorktreeRole,
+    Answered, Approvals, CheckCache, Children, ChildrenError, Held, Ports, Record, RecordError, Repository,
+    RepositoryError, Surroundings, WorktreeRole,
 };
 use windlass_policy::{Permit, RunTool, WriteWorktree};
 
@@ -18,7 +20,14 @@ struct Closed;
 
 /// The ports of an engine that has a record only.
 pub(crate) fn ports(record: Arc<dyn Record>) -> Ports {
-    Ports { record, repository: Arc::new(Closed), children: Arc::new(Closed), cache: Arc::new(Closed) }
+    let closed = Arc::new(Closed);
+    Ports {
+        record,
+        repository: closed.clone(),
+        children: closed.clone(),
+        approvals: closed.clone(),
+        cache: closed,
+    }
 }
 
 fn closed<T>() -> Result<T, RepositoryError> {
@@ -101,10 +110,23 @@ impl Children for Closed {
     ) -> Result<Held, ChildrenError> {
         Err(ChildrenError { message: "this engine has no children".to_owned() })
     }
+    async fn end(&self, _: HoldId) -> Result<(), ChildrenError> {
+        Err(ChildrenError { message: "this engine has no children".to_owned() })
+    }
     async fn discard(&self, _: HoldId) {}
     async fn tidy(&self) {}
     async fn surroundings(&self) -> Result<Surroundings, ChildrenError> {
         Err(ChildrenError { message: "this engine has no children".to_owned() })
+    }
+}
+
+#[async_trait]
+impl Approvals for Closed {
+    fn draw(&self) -> (ApprovalId, Timestamp) {
+        (ApprovalId::from_bytes([0; 16]), Timestamp::from_millis(0))
+    }
+    async fn answer_to(&self, _: &Question) -> Result<Answered, RecordError> {
+        Err(RecordError::Unavailable("this engine asks nobody".to_owned()))
     }
 }
 

@@ -16,15 +16,16 @@ use windlass_domain::id::{HoldId, ItemId, RunId, Seq, WorkspaceId};
 use windlass_domain::item::{ItemBody, ItemType, TaskState, WorkItem};
 use windlass_domain::maieutic::MaieuticContext;
 use windlass_domain::run::command::{Act, RunCommand};
-use windlass_domain::run::event::{Admission, AttemptLoss, RunEvent};
-use windlass_domain::run::request::{RunRequest, Settlement, StepDecision};
+use windlass_domain::run::event::{Admission, AttemptLoss, CancelRequest, RunEvent};
+use windlass_domain::run::request::{Door, RunRequest, Settlement, StepDecision};
 use windlass_domain::run::{AttentionReason, BlockedReason, Outcome, Phase, RunState};
 use windlass_domain::time::Timestamp;
 use windlass_domain::workspace::Workspace;
 use windlass_engine::journal::Journal;
-use windlass_engine::ports::{Payload, Record, RecordError};
+use windlass_engine::ports::{Payload, Ports, Record, RecordError};
 use windlass_engine::{Recorded, RunContext, Stop};
 
+mod approvals;
 mod closed;
 
 /// The run's record straight over the capsule's writer.
@@ -93,6 +94,15 @@ struct Story {
 
 impl Story {
     fn new(capture: CaptureMode) -> Self {
+        Self::of(capture, true)
+    }
+
+    /// One in which a person can be asked.
+    fn interactive() -> Self {
+        Self::of(CaptureMode::PromptsOnly, false)
+    }
+
+    fn of(capture: CaptureMode, headless: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let lock = LockText { pid: 1, host: String::new(), start: String::new(), version: String::new() };
         let options = Options { map_bytes: 64 << 20, ..Options::default() };
@@ -104,12 +114,16 @@ impl Story {
         );
         let (writer, reader) = opened.unwrap();
         let run_id = RunId::from_bytes([2; 16]);
-        submit(&writer, run_id, capture);
+        submit(&writer, run_id, capture, headless);
         Self { record: Arc::new(Direct { writer, reader, run_id }), _folder: folder }
     }
 
     /// Begins the next attempt, as a start after a crash does.
     fn attempt(&self) -> RunContext {
+        self.attempt_with(closed::ports(self.record.clone()))
+    }
+
+    fn attempt_with(&self, ports: Ports) -> RunContext {
         let run = self.record.run();
         let start = RunCommand::StartAttempt {
             epoch: run.epoch.next(),
@@ -119,11 +133,14 @@ impl Story {
         };
         let op = Op::Run { run_id: run.run_id, commands: vec![start], blobs: Vec::new() };
         self.record.writer.write_blocking(Class::Durable, op).unwrap();
-        RunContext::new(
-            closed::ports(self.record.clone()),
-            &self.record.run(),
-            Journal::of(&self.record.all()),
-        )
+        RunContext::new(ports, &self.record.run(), Journal::of(&self.record.all()))
+    }
+
+    fn cancel(&self) {
+        let (by, door) = ("somebody".to_owned(), Door::Cli);
+        let cancel = RunCommand::RequestCancel(CancelRequest { by, door, reason: None });
+        let op = Op::Run { run_id: self.record.run_id, commands: vec![cancel], blobs: Vec::new() };
+        self.record.writer.write_blocking(Class::Durable, op).unwrap();
     }
 
     fn count(&self, fits: impl Fn(&RunEvent) -> bool) -> usize {
@@ -169,7 +186,7 @@ impl Story {
     }
 }
 
-fn submit(writer: &Writer, run_id: RunId, capture: CaptureMode) {
+fn submit(writer: &Writer, run_id: RunId, capture: CaptureMode, headless: bool) {
     let write = |op| writer.write_blocking(Class::Durable, op).unwrap();
     let (workspace_id, now) = (WorkspaceId::from_bytes([3; 16]), Timestamp::from_millis(0));
     write(Op::RegisterWorkspace(Workspace {
@@ -197,7 +214,7 @@ fn submit(writer: &Writer, run_id: RunId, capture: CaptureMode) {
     let request: RunRequest = serde_json::from_value(serde_json::json!({
         "workspace_id": workspace_id, "work_item_id": id, "kind": "review", "capture_mode": capture,
         "write_mode": "none", "preset": "quick", "scopes": [], "base": null, "head": null, "agent_profile": null,
-        "capabilities": [], "budget": {}, "headless": true, "continues": null, "requested_at": now,
+        "capabilities": [], "budget": {}, "headless": headless, "continues": null, "requested_at": now,
         "trigger": {"source": "cli", "dedupe_key": null, "url": null},
     }))
     .unwrap();

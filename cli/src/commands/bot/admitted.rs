@@ -161,9 +161,9 @@ fn doing(event: &Event) -> Option<String> {
             None => checkpoint.summary.clone(),
         }),
         EventData::Run(RunEvent::StepStarted(intent)) => Some(intent.key.name.as_str().to_owned()),
-        EventData::Run(RunEvent::ApprovalAsked { capability, subject, .. }) => {
-            Some(format!("waiting for an approval: {capability} for `{subject}`"))
-        }
+        EventData::Run(RunEvent::ApprovalAsked { approval_id, capability, subject, .. }) => Some(format!(
+            "waiting for an approval: {capability} for `{subject}`; windlass approvals answer {approval_id} --allow"
+        )),
         EventData::Run(_) | EventData::Item(_) | EventData::Workspace(_) => None,
     }
 }

@@ -2,7 +2,7 @@
 
 mod admitted;
 mod cancel;
-mod result;
+pub(super) mod result;
 mod resume;
 mod run;
 mod runs;

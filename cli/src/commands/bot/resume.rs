@@ -31,7 +31,7 @@ pub(crate) async fn run(session: &Session, args: ResumeArgs) -> Result<ExitCode,
         run_id,
         hold: args.manner.hold,
         step,
-        headless: args.manner.headless || !session.output.has_person(),
+        headless: args.manner.headless || args.manner.ephemeral || !session.output.has_person(),
         // A key of its own makes a request that is sent again after a broken connection the same request.
         dedupe_key: Some(args.manner.dedupe_key.unwrap_or_else(|| format!("cli:{}", Uuid::now_v7()))),
     };

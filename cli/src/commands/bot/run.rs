@@ -52,7 +52,8 @@ fn request(session: &Session, args: RunArgs) -> Result<SubmitRun, Fault> {
             max_cost_micro_usd: args.bounds.max_cost_usd,
             max_turns: args.bounds.max_turns,
         },
-        headless: args.manner.headless || !session.output.has_person(),
+        // A run that this process drives holds the record, so that no other process could answer a question.
+        headless: args.manner.headless || args.manner.ephemeral || !session.output.has_person(),
         hold: args.manner.hold,
         context: answers::of(&args.answers)?,
         // A key of its own makes a request that is sent again after a broken connection the same request.

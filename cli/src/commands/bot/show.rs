@@ -62,6 +62,9 @@ async fn report(session: &Session, control: &dyn Control, view: &RunView) -> Res
 
 fn next(view: &RunView) -> Vec<String> {
     let run_id = view.row.run_id;
+    if let Some(waiting) = &view.waiting_for {
+        return crate::render::approval::commands(waiting).into();
+    }
     if view.row.status.is_active() {
         return vec![
             format!("windlass bot watch --run {run_id}"),

@@ -1,6 +1,7 @@
 //! `windlass policy …`
 
 mod check;
+mod explain;
 mod init;
 mod show;
 
@@ -19,5 +20,6 @@ pub(crate) async fn run(session: &Session, command: PolicyCommand) -> Result<Exi
         PolicyCommand::Show(args) => show::run(session, args).await,
         PolicyCommand::Init(args) => init::run(session, &args),
         PolicyCommand::Check(args) => check::run(session, args),
+        PolicyCommand::Explain(args) => explain::run(session, args).await,
     }
 }

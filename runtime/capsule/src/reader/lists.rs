@@ -3,15 +3,15 @@
 
 use std::collections::BinaryHeap;
 
-use windlass_domain::id::{Cursor, RunId};
+use windlass_domain::id::{ApprovalId, Cursor, RunId, WorkspaceId};
 use windlass_domain::item::WorkItem;
 
 use super::{Reader, View};
 use crate::error::ReadError;
 use crate::keys;
-use crate::page::{ItemFilter, MAX_PAGE, Page, PageKey, RunFilter, RunPage, RunSummary};
+use crate::page::{ItemFilter, MAX_PAGE, OpenApproval, Page, PageKey, RunFilter, RunPage, RunSummary};
 use crate::rows::RunRow;
-use crate::tables::Entry;
+use crate::tables::{Entry, Table};
 
 impl Reader {
     /// Runs of a filter, newest first.
@@ -30,6 +30,45 @@ impl Reader {
                 Ok(RunSummary::of(&row.run, row.submitted))
             };
             Ok(RunPage { runs: newest.into_iter().map(summary).collect::<Result<_, ReadError>>()?, next })
+        })
+    }
+
+    /// Questions that runs wait on, the oldest first: of one workspace, or of all.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn open_approvals(
+        &self,
+        workspace_id: Option<WorkspaceId>,
+        limit: usize,
+    ) -> Result<Vec<OpenApproval>, ReadError> {
+        self.read(|view| {
+            let table = view.tables.approvals;
+            let mut open = Vec::new();
+            for entry in table.from(view.txn, &[])? {
+                if open.len() >= limit.min(MAX_PAGE) {
+                    break;
+                }
+                let (key, value) = entry?;
+                let (workspace, run) = asking(&table, key, value)?;
+                if workspace_id.is_none_or(|wanted| wanted == workspace) {
+                    let row: RunRow = view.tables.runs.demand(view.txn, run.as_bytes())?;
+                    open.extend(OpenApproval::of(&row.run));
+                }
+            }
+            Ok(open)
+        })
+    }
+
+    /// The run that waits on this question.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn waiting_on(&self, approval_id: ApprovalId) -> Result<Option<RunId>, ReadError> {
+        self.read(|view| {
+            let (table, key) = (view.tables.approvals, approval_id.as_bytes());
+            let found = table.get(view.txn, key)?;
+            found.map(|value| asking(&table, key, value).map(|(_, run_id)| run_id)).transpose()
         })
     }
 
@@ -70,6 +109,13 @@ impl Reader {
             Ok(items)
         })
     }
+}
+
+/// The workspace and the run of an open question.
+fn asking(table: &Table, key: &[u8], value: &[u8]) -> Result<(WorkspaceId, RunId), ReadError> {
+    let bytes: [u8; 32] = table.width(key, value)?;
+    let half = |from: usize| std::array::from_fn(|at| bytes[from + at]);
+    Ok((WorkspaceId::from_bytes(half(0)), RunId::from_bytes(half(16))))
 }
 
 fn fits(filter: &ItemFilter, item: &WorkItem) -> bool {

@@ -14,6 +14,7 @@ use windlass_domain::item::{
     TaskState, WorkItem,
 };
 use windlass_domain::maieutic::AcceptanceCriterion;
+use windlass_domain::run::approval::Question;
 use windlass_domain::run::event::{
     Admission, ApprovalAnswer, AttemptLoss, CancelRequest, Checkpoint, InheritedStep, PolicyDecision,
     PolicyVerdict, RunEvent,
@@ -142,7 +143,8 @@ pub(crate) fn run_events() -> Vec<RunEvent> {
             key: key(),
             capability: text("tool.run"),
             subject: text("make all"),
-            expires_at: Some(time(9)),
+            rule: text("user/ask-first"),
+            expires_at: time(9),
         },
         RunEvent::CaptureBlocked {
             key: key(),
@@ -223,7 +225,15 @@ fn runs() -> Vec<RunRow> {
         )]),
         artifacts: BTreeMap::from([(path("a/b.json"), digest("blob"))]),
         recorded: BTreeMap::from([(step("look", 0).name, 1)]),
-        waiting: Some(approval_id()),
+        waiting: Some(Box::new(Question {
+            approval_id: approval_id(),
+            key: step("look", 1),
+            capability: "tool.run".to_owned(),
+            subject: "make all".to_owned(),
+            rule: "user/ask-first".to_owned(),
+            asked_at: time(8),
+            expires_at: time(9),
+        })),
         cancel: None,
     };
     let mut states = vec![

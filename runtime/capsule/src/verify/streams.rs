@@ -273,6 +273,12 @@ impl Walk<'_> {
             let key = keys::active(request.workspace_id, &request.work_item_id, request.kind);
             faults.extend(differs("active", &key, true));
         }
+        if let Some(question) = run.waiting() {
+            let key = question.approval_id.as_bytes();
+            let asking = keys::asking(request.workspace_id, run.run_id);
+            let found = tables.approvals.get(txn, key)?;
+            faults.extend(differs("approvals", key, found != Some(asking.as_slice())));
+        }
         let found = tables.artifacts.prefixed(txn, id, id)?.count() as u64;
         if found != artifacts {
             let why = format!("the run stored {artifacts} artifacts and the table has {found}");

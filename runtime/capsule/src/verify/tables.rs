@@ -30,9 +30,10 @@ impl Work<'_> {
             dedupe,
             continued,
             artifacts,
+            approvals,
             ..
         } = self.reader.inner().tables;
-        let checks: [(Table, Belongs); 9] = [
+        let checks: [(Table, Belongs); 10] = [
             (workspaces, workspace_belongs),
             (common_dirs, common_dir_belongs),
             (items, item_belongs),
@@ -42,6 +43,7 @@ impl Work<'_> {
             (dedupe, dedupe_belongs),
             (continued, continued_belongs),
             (artifacts, artifact_belongs),
+            (approvals, approval_belongs),
         ];
         for (table, belongs) in checks {
             self.table(table, belongs)?;
@@ -162,6 +164,15 @@ fn dedupe_belongs(view: &View<'_>, key: &[u8], value: &[u8]) -> Result<bool, Rea
 fn continued_belongs(view: &View<'_>, key: &[u8], value: &[u8]) -> Result<bool, ReadError> {
     let row = row(view, view.tables.continued, key, value)?;
     Ok(row.and_then(|row| row.run.request.continues).is_some_and(|before| before.as_bytes() == key))
+}
+
+fn approval_belongs(view: &View<'_>, key: &[u8], value: &[u8]) -> Result<bool, ReadError> {
+    let asking: [u8; 32] = view.tables.approvals.width(key, value)?;
+    let Some(run_id) = asking.last_chunk::<16>() else { return Ok(false) };
+    Ok(view.run(RunId::from_bytes(*run_id))?.is_some_and(|row| {
+        let waits = row.run.waiting().is_some_and(|question| question.approval_id.as_bytes() == key);
+        waits && keys::asking(row.run.request.workspace_id, row.run.run_id) == asking
+    }))
 }
 
 /// That a run has no artifact too many is seen where its stream is counted; here, that the run exists.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use windlass_domain::digest::Digest;
 use windlass_domain::event::{EventData, Stream};
-use windlass_domain::id::{Cursor, Epoch, ItemId, RunId, WorkspaceId};
+use windlass_domain::id::{ApprovalId, Cursor, Epoch, ItemId, RunId, WorkspaceId};
 use windlass_domain::item::{self, ItemCommand, ItemEvent, WorkItem};
 use windlass_domain::run::event::RunEvent;
 use windlass_domain::run::request::RunKind;
@@ -39,6 +39,8 @@ pub(super) struct DraftedRun {
     pub(super) row: RunRow,
     /// Its status before the entry; none for a new run.
     pub(super) status_before: Option<RunStatus>,
+    /// The question that it waited on before the entry.
+    pub(super) waiting_before: Option<ApprovalId>,
     pub(super) changed: bool,
 }
 
@@ -136,7 +138,9 @@ impl<'b> Draft<'b> {
                 Some(row) => row.clone(),
                 None => self.view().run(run_id)?.ok_or(WriteError::UnknownRun { run_id })?,
             };
-            let drafted = DraftedRun { status_before: Some(row.run.status()), row, changed: false };
+            let waiting_before = row.run.waiting().map(|question| question.approval_id);
+            let status_before = Some(row.run.status());
+            let drafted = DraftedRun { status_before, waiting_before, row, changed: false };
             self.plan.runs.insert(run_id, drafted);
         }
         Ok(&self.plan.runs[&run_id])
@@ -151,13 +155,14 @@ impl<'b> Draft<'b> {
     ) -> Result<(), WriteError> {
         let cursor = self.next_cursor();
         let drafted = match self.plan.runs.remove(&run_id) {
-            Some(DraftedRun { row, status_before, .. }) => {
+            Some(DraftedRun { row, status_before, waiting_before, .. }) => {
                 let run = run::apply(Some(row.run), run_id, &event, self.batch.at)?;
-                DraftedRun { row: RunRow { run, ..row }, status_before, changed: true }
+                DraftedRun { row: RunRow { run, ..row }, status_before, waiting_before, changed: true }
             }
             None => {
                 let run = run::apply(None, run_id, &event, self.batch.at)?;
-                DraftedRun { row: RunRow { submitted: cursor, run }, status_before: None, changed: true }
+                let row = RunRow { submitted: cursor, run };
+                DraftedRun { row, status_before: None, waiting_before: None, changed: true }
             }
         };
         self.plan.runs.insert(run_id, drafted);

@@ -55,8 +55,9 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Moves a run in the indexes to where its status belongs.
+    /// Moves a run in the indexes to where its status belongs, and its question into or out of the open ones.
     pub(super) fn place_run(&mut self, drafted: &DraftedRun) -> Result<(), BatchFault> {
+        self.place_question(drafted)?;
         let (tables, txn) = (self.inner.tables, &mut self.txn);
         let (run, submitted) = (&drafted.row.run, drafted.row.submitted);
         let status = run.status();
@@ -75,6 +76,22 @@ impl Batch<'_> {
             let request = &run.request;
             let active = keys::active(request.workspace_id, &request.work_item_id, request.kind);
             tables.active.delete(txn, &active)?;
+        }
+        Ok(())
+    }
+
+    fn place_question(&mut self, drafted: &DraftedRun) -> Result<(), BatchFault> {
+        let (table, run) = (self.inner.tables.approvals, &drafted.row.run);
+        let waiting = run.waiting().map(|question| question.approval_id);
+        if drafted.waiting_before == waiting {
+            return Ok(());
+        }
+        if let Some(before) = drafted.waiting_before {
+            table.delete(&mut self.txn, before.as_bytes())?;
+        }
+        if let Some(open) = waiting {
+            let asking = keys::asking(run.request.workspace_id, run.run_id);
+            table.put(&mut self.txn, open.as_bytes(), &asking)?;
         }
         Ok(())
     }

@@ -391,7 +391,7 @@ fn an_event_that_the_rules_refuse_is_found_though_its_chain_is_whole() {
 #[test]
 fn read_models_that_the_log_does_not_make_are_found() {
     type Tamper = fn(&Wreck);
-    let cases: [(&str, Tamper); 8] = [
+    let cases: [(&str, Tamper); 9] = [
         ("runs", |wreck| {
             wreck.tamper("runs", |runs, txn| assert!(runs.delete(txn, run_id(1).as_bytes()).unwrap()));
         }),
@@ -415,6 +415,12 @@ fn read_models_that_the_log_does_not_make_are_found() {
         ("continued", |wreck| {
             wreck.tamper("continued", |continued, txn| {
                 continued.put(txn, run_id(1).as_bytes(), run_id(2).as_bytes()).unwrap();
+            });
+        }),
+        ("approvals", |wreck| {
+            wreck.tamper("approvals", |approvals, txn| {
+                let asking = [workspace_id().as_bytes().as_slice(), run_id(1).as_bytes()].concat();
+                approvals.put(txn, &[7; 16], &asking).unwrap();
             });
         }),
         ("common_dirs", |wreck| {

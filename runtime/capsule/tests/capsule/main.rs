@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test is what they are for")]
 
+mod approvals;
 mod backup;
 mod crash;
 mod damage;

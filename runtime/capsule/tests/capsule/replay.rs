@@ -256,6 +256,7 @@ fn story() -> Ship {
     asked.admission.worktree_of = run_id(1);
     asked.hold = Some("crew".to_owned());
     ship.write(submit(asked));
+    ship.write(act(run_id(2), vec![start(1), ask(1, 4)]));
     ship
 }
 

@@ -11,11 +11,11 @@ use windlass_capsule::{
 use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::diff::ObjectId;
 use windlass_domain::digest::{Digest, Json};
-use windlass_domain::id::{Epoch, ItemId, RunId, WorkspaceId};
+use windlass_domain::id::{ApprovalId, Epoch, ItemId, RunId, WorkspaceId};
 use windlass_domain::item::{IntakeForm, ItemBody, PlanState, Priority, TaskState, WorkItem};
 use windlass_domain::maieutic::MaieuticContext;
 use windlass_domain::run::command::{Act, RunCommand};
-use windlass_domain::run::event::{Admission, AttemptLoss, CancelRequest, Checkpoint};
+use windlass_domain::run::event::{Admission, ApprovalAnswer, AttemptLoss, CancelRequest, Checkpoint};
 use windlass_domain::run::request::{Budget, Door, Preset, RunKind, RunRequest, Scope, Trigger, WriteMode};
 use windlass_domain::run::step::{BranchPath, OnInterrupt, StepIntent, StepKey, StepName, StepResult};
 use windlass_domain::run::{Outcome, Phase};
@@ -297,6 +297,22 @@ pub(crate) fn checkpoint(occurrence: u32) -> RunCommand {
             analysis_base_commit: ObjectId::new("a".repeat(40)).ok(),
         }),
     )
+}
+
+pub(crate) fn approval_id(number: u8) -> ApprovalId {
+    ApprovalId::from_bytes([number; 16])
+}
+
+/// Asks a question that lapses 99 seconds after the start.
+pub(crate) fn ask(epoch: u64, number: u8) -> RunCommand {
+    let (capability, subject) = ("tool.run".to_owned(), "make".to_owned());
+    let (approval_id, key, rule) = (approval_id(number), key("look", 1), "user/ask".to_owned());
+    of(epoch, Act::AskApproval { approval_id, key, capability, subject, rule, expires_at: time(99) })
+}
+
+pub(crate) fn answer(number: u8, answer: ApprovalAnswer, at: i64) -> RunCommand {
+    let (by, door) = ("crew".to_owned(), Door::Tui);
+    RunCommand::AnswerApproval { approval_id: approval_id(number), answer, by, door, at: time(at) }
 }
 
 pub(crate) fn cancel() -> RunCommand {

@@ -9,8 +9,8 @@ use windlass_domain::workspace::Workspace;
 use super::{Header, ResultDocument};
 use crate::error::ErrorBody;
 use crate::view::{
-    CapsuleCopy, CapsuleStats, EventPage, ExportView, ImportList, Imported, ItemList, ItemView, PolicyView,
-    RunPage, RunSummary, RunView, ServiceStatus, Verification,
+    ApprovalList, CapsuleCopy, CapsuleStats, EventPage, ExportView, ImportList, Imported, ItemList, ItemView,
+    PolicyExplanation, PolicyView, RunPage, RunSummary, RunView, ServiceStatus, Verification,
 };
 
 /// A reply that stands as a document of its own once it has a header.
@@ -52,6 +52,14 @@ impl Reply for ItemList {
 
 impl Reply for RunPage {
     const SCHEMA: &'static str = "run_page@1.0";
+}
+
+impl Reply for ApprovalList {
+    const SCHEMA: &'static str = "approval_list@1.0";
+}
+
+impl Reply for PolicyExplanation {
+    const SCHEMA: &'static str = "policy_explanation@1.0";
 }
 
 impl Reply for EventPage {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::approval::Question;
 use super::event::RunEvent;
 use super::step::{OpenStep, StepKey, StepName};
 use super::{Ended, Phase, Progress, Run, RunState};
@@ -116,7 +117,7 @@ pub fn apply(
             RunState::Ended(Ended { outcome: outcome.clone(), summary: summary.clone(), at })
         }
         (RunState::Running(progress), event) => {
-            RunState::Running(progress.after(event, run.epoch).map_err(corrupt)?)
+            RunState::Running(progress.after(event, run.epoch, at).map_err(corrupt)?)
         }
     };
     run.state = state;
@@ -125,7 +126,7 @@ pub fn apply(
 
 impl Progress {
     /// The progress after an event that changes nothing else of a running run.
-    fn after(mut self, event: &RunEvent, epoch: Epoch) -> Result<Self, &'static str> {
+    fn after(mut self, event: &RunEvent, epoch: Epoch, at: Timestamp) -> Result<Self, &'static str> {
         match event {
             RunEvent::StepStarted(intent) => {
                 let open =
@@ -148,13 +149,25 @@ impl Progress {
             RunEvent::Checkpoint(checkpoint) => bump(&mut self.recorded, &checkpoint.key)?,
             RunEvent::PolicyDecided(decision) => bump(&mut self.recorded, &decision.key)?,
             RunEvent::CaptureBlocked { key, .. } => bump(&mut self.recorded, key)?,
-            RunEvent::ApprovalAsked { approval_id, .. } => {
-                if self.waiting.replace(*approval_id).is_some() {
+            RunEvent::ApprovalAsked { approval_id, key, capability, subject, rule, expires_at } => {
+                if self.cancel.is_some() {
+                    return Err("a run that is being cancelled asks nobody");
+                }
+                let question = Question {
+                    approval_id: *approval_id,
+                    key: key.clone(),
+                    capability: capability.clone(),
+                    subject: subject.clone(),
+                    rule: rule.clone(),
+                    asked_at: at,
+                    expires_at: *expires_at,
+                };
+                if self.waiting.replace(Box::new(question)).is_some() {
                     return Err("one question at a time");
                 }
             }
             RunEvent::ApprovalAnswered { approval_id, .. } => {
-                if self.waiting.take() != Some(*approval_id) {
+                if self.waiting.take().map(|question| question.approval_id) != Some(*approval_id) {
                     return Err("an answer follows its question");
                 }
             }
@@ -162,6 +175,7 @@ impl Progress {
                 if self.cancel.replace(request.clone()).is_some() {
                     return Err("a run is cancelled once");
                 }
+                self.waiting = None;
             }
             RunEvent::ArtifactStored(artifact) => {
                 if self.artifacts.insert(artifact.path.clone(), artifact.digest).is_some() {

@@ -35,6 +35,8 @@ pub enum RunCommand {
         by: String,
         /// Through which door.
         door: Door,
+        /// When, by wall time: a question that has lapsed is not answered any more.
+        at: Timestamp,
     },
     /// Something an attempt does; refused when its epoch is not the newest.
     Act {
@@ -75,8 +77,10 @@ pub enum Act {
         capability: String,
         /// For what.
         subject: String,
-        /// When the question lapses.
-        expires_at: Option<Timestamp>,
+        /// The rule that says ask.
+        rule: String,
+        /// When the question lapses, by wall time.
+        expires_at: Timestamp,
     },
     /// Records that something was not stored.
     BlockCapture {

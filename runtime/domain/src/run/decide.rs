@@ -1,11 +1,12 @@
 //! Which events a command causes, or why it is refused.
 
 use super::command::{Act, RunCommand};
-use super::event::RunEvent;
+use super::event::{ApprovalAnswer, RunEvent};
 use super::step::{BranchPath, OnInterrupt, OpenStep, StepIntent, StepKey, StepName};
 use super::{Outcome, Progress, Run, RunState, RunStatus};
 use crate::artifact::Artifact;
 use crate::id::{ApprovalId, Epoch, RunId};
+use crate::time::Timestamp;
 
 /// Why a command to a run is refused. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +90,22 @@ pub enum Refusal {
         /// The question.
         approval_id: ApprovalId,
     },
+    /// Nobody answered in time.
+    #[error("approval {approval_id} lapsed at {expires_at}; nobody can answer it any more")]
+    Lapsed {
+        /// The question.
+        approval_id: ApprovalId,
+        /// When it lapsed.
+        expires_at: Timestamp,
+    },
+    /// The question can still be answered.
+    #[error("approval {approval_id} can be answered until {expires_at}")]
+    NotLapsed {
+        /// The question.
+        approval_id: ApprovalId,
+        /// When it will lapse.
+        expires_at: Timestamp,
+    },
     /// The run waits on a question already.
     #[error("the run waits on approval {approval_id} already")]
     AlreadyAsking {
@@ -134,12 +151,10 @@ pub fn decide(run: &Run, command: RunCommand) -> Result<Vec<RunEvent>, Refusal> 
         RunCommand::RequestCancel(request) => {
             Ok(if run.cancel().is_some() { Vec::new() } else { vec![RunEvent::CancelRequested(request)] })
         }
-        RunCommand::AnswerApproval { approval_id, answer, by, door } => match &run.state {
-            RunState::Running(progress) if progress.waiting == Some(approval_id) => {
-                Ok(vec![RunEvent::ApprovalAnswered { approval_id, answer, by, door }])
-            }
-            _ => Err(Refusal::NotAsked { approval_id }),
-        },
+        RunCommand::AnswerApproval { approval_id, answer, by, door, at } => {
+            check_answer(run, approval_id, answer, at)?;
+            Ok(vec![RunEvent::ApprovalAnswered { approval_id, answer, by, door }])
+        }
         RunCommand::Act { epoch, act } => {
             let RunState::Running(progress) = &run.state else { return Err(Refusal::NotStarted) };
             if epoch != run.epoch {
@@ -169,10 +184,15 @@ fn decide_act(run: &Run, progress: &Progress, act: Act) -> Result<Vec<RunEvent>,
         Act::RecordDecision(decision) => {
             once(progress, &decision.key.clone(), RunEvent::PolicyDecided(decision))
         }
-        Act::AskApproval { approval_id, key, capability, subject, expires_at } => match progress.waiting {
-            Some(open) => Err(Refusal::AlreadyAsking { approval_id: open }),
-            None => Ok(vec![RunEvent::ApprovalAsked { approval_id, key, capability, subject, expires_at }]),
-        },
+        Act::AskApproval { approval_id, key, capability, subject, rule, expires_at } => {
+            if let Some(open) = &progress.waiting {
+                return Err(Refusal::AlreadyAsking { approval_id: open.approval_id });
+            }
+            if progress.cancel.is_some() {
+                return Err(Refusal::Cancelling { step: key });
+            }
+            Ok(vec![RunEvent::ApprovalAsked { approval_id, key, capability, subject, rule, expires_at }])
+        }
         Act::BlockCapture { key, target, class } => {
             let mode = run.request.capture_mode;
             once(progress, &key.clone(), RunEvent::CaptureBlocked { key, target, class, mode })
@@ -186,6 +206,27 @@ fn decide_act(run: &Run, progress: &Progress, act: Act) -> Result<Vec<RunEvent>,
         }
         Act::StoreArtifact(artifact) => store_artifact(run, progress, artifact),
         Act::End { outcome, summary } => end(progress, outcome, summary),
+    }
+}
+
+/// A person answers until the question lapses; from then on it can only be recorded as lapsed.
+fn check_answer(
+    run: &Run,
+    approval_id: ApprovalId,
+    answer: ApprovalAnswer,
+    at: Timestamp,
+) -> Result<(), Refusal> {
+    let question = run.waiting().filter(|question| question.approval_id == approval_id);
+    let question = question.ok_or(Refusal::NotAsked { approval_id })?;
+    let expires_at = question.expires_at;
+    match (answer, question.has_lapsed(at)) {
+        (ApprovalAnswer::Approved | ApprovalAnswer::Denied, false) | (ApprovalAnswer::Expired, true) => {
+            Ok(())
+        }
+        (ApprovalAnswer::Approved | ApprovalAnswer::Denied, true) => {
+            Err(Refusal::Lapsed { approval_id, expires_at })
+        }
+        (ApprovalAnswer::Expired, false) => Err(Refusal::NotLapsed { approval_id, expires_at }),
     }
 }
 

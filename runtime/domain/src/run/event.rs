@@ -89,8 +89,10 @@ pub enum RunEvent {
         capability: String,
         /// For what.
         subject: String,
-        /// When the question lapses.
-        expires_at: Option<Timestamp>,
+        /// The rule that says ask.
+        rule: String,
+        /// When the question lapses, by wall time.
+        expires_at: Timestamp,
     },
     /// A person answered, or the question lapsed.
     #[serde(rename = "approval.answered")]

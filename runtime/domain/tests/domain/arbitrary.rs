@@ -300,7 +300,7 @@ pub(crate) fn run_event() -> BoxedStrategy<RunEvent> {
         (key(), digest(), on_interrupt(), result()).prop_map(|(key, input_digest, on_interrupt, result)| {
             InheritedStep { key, input_digest, on_interrupt, result }
         });
-    let asked = (approval_id(), key(), text(), text(), option::of(time()));
+    let asked = (approval_id(), key(), text(), text(), text(), time());
     prop_oneof![
         (request(), admission())
             .prop_map(|(request, admission)| E::Submitted { request: request.into(), admission }),
@@ -322,11 +322,12 @@ pub(crate) fn run_event() -> BoxedStrategy<RunEvent> {
         phase().prop_map(|phase| E::PhaseChanged { phase }),
         checkpoint().prop_map(E::Checkpoint),
         decision().prop_map(E::PolicyDecided),
-        asked.prop_map(|(approval_id, key, capability, subject, expires_at)| E::ApprovalAsked {
+        asked.prop_map(|(approval_id, key, capability, subject, rule, expires_at)| E::ApprovalAsked {
             approval_id,
             key,
             capability,
             subject,
+            rule,
             expires_at,
         }),
         (approval_id(), answer, text(), door()).prop_map(|(approval_id, answer, by, door)| {

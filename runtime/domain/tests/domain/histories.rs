@@ -9,7 +9,7 @@ use proptest::sample::select;
 use windlass_domain::capture::CaptureMode;
 use windlass_domain::digest::Digest;
 use windlass_domain::run::command::{Act, RunCommand};
-use windlass_domain::run::event::RunEvent;
+use windlass_domain::run::event::{ApprovalAnswer, RunEvent};
 use windlass_domain::run::step::{OnInterrupt, StepIntent, StepKey, StepName};
 use windlass_domain::run::{
     AttentionReason, BlockedReason, Outcome, Phase, Progress, Refusal, Run, RunState, apply, decide,
@@ -42,6 +42,7 @@ enum Wish {
     Start(Number),
     Cancel,
     Answer(u8),
+    Lapse(u8),
     Act { epoch: Number, occurrence: Number, act: WishedAct },
 }
 
@@ -103,6 +104,7 @@ fn wish() -> impl Strategy<Value = Wish> {
         4 => number().prop_map(Wish::Start),
         1 => Just(Wish::Cancel),
         2 => (1_u8..3).prop_map(Wish::Answer),
+        1 => (1_u8..3).prop_map(Wish::Lapse),
         24 => act.prop_map(|(epoch, occurrence, act)| Wish::Act { epoch, occurrence, act }),
     ]
 }
@@ -125,6 +127,7 @@ fn command(run: &Run, wish: Wish) -> RunCommand {
         Wish::Start(epoch) => start(epoch.or(newest + 1).into()),
         Wish::Cancel => cancel(),
         Wish::Answer(number) => answer(number),
+        Wish::Lapse(number) => answer_at(number, ApprovalAnswer::Expired, 99),
         Wish::Act { epoch, occurrence, act } => by(epoch.or(newest).into(), wished(run, occurrence, act)),
     }
 }

@@ -7,9 +7,12 @@ use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::digest::Digest;
 use windlass_domain::id::Epoch;
 use windlass_domain::run::command::{Act, RunCommand};
+use windlass_domain::run::event::ApprovalAnswer::{Approved, Denied, Expired};
 use windlass_domain::run::event::RunEvent;
 use windlass_domain::run::step::{OnInterrupt, StepName};
-use windlass_domain::run::{AttentionReason, BlockedReason, Outcome, Phase, Refusal, RunState, RunStatus};
+use windlass_domain::run::{
+    AttentionReason, BlockedReason, Outcome, Phase, Refusal, RunState, RunStatus, ShownPhase,
+};
 
 use crate::support::*;
 
@@ -137,7 +140,17 @@ fn questions() -> Vec<Case> {
     let waiting = || vec![start(1), by(1, ask(1))];
     let answered_once = || vec![start(1), by(1, ask(1)), answer(1)];
     let not_asked = |number| Refusal::NotAsked { approval_id: approval(number) };
+    let lapsed = Refusal::Lapsed { approval_id: approval(1), expires_at: at(99) };
+    let not_lapsed = Refusal::NotLapsed { approval_id: approval(1), expires_at: at(99) };
+    let cancelled = || vec![start(1), by(1, ask(1)), cancel()];
     vec![
+        (waiting(), answer_at(1, Denied, 98), Ok(vec![answered_so(1, Denied)])),
+        (waiting(), answer_at(1, Approved, 99), Err(lapsed.clone())),
+        (waiting(), answer_at(1, Denied, 100), Err(lapsed)),
+        (waiting(), answer_at(1, Expired, 98), Err(not_lapsed)),
+        (waiting(), answer_at(1, Expired, 99), Ok(vec![answered_so(1, Expired)])),
+        (cancelled(), answer(1), Err(not_asked(1))),
+        (cancelled(), by(1, ask(2)), Err(Refusal::Cancelling { step: key("a#0") })),
         (vec![start(1)], by(1, ask(1)), Ok(vec![asked(1)])),
         (waiting(), by(1, ask(2)), Err(Refusal::AlreadyAsking { approval_id: approval(1) })),
         (waiting(), answer(1), Ok(vec![answered(1)])),
@@ -242,6 +255,19 @@ fn an_ended_run_stays_ended() {
 }
 
 #[test]
+fn a_waiting_run_carries_its_question_until_it_is_answered_or_cancelled() {
+    let waiting = after(vec![start(1), by(1, enter_phase(Phase::Execute)), by(1, ask(4)), start(2)]);
+    let question = waiting.waiting().unwrap();
+    assert_eq!((question.approval_id, question.rule.as_str()), (approval(4), "user/ask"));
+    assert_eq!((question.asked_at, question.expires_at), (at(3), at(99)));
+    assert_eq!(waiting.shown_phase(), Some(ShownPhase::WaitingApproval));
+    for next in [answer(4), cancel()] {
+        let (run, _) = obey(&waiting, next, at(5)).unwrap();
+        assert_eq!((run.waiting(), run.shown_phase()), (None, Some(ShownPhase::Execute)));
+    }
+}
+
+#[test]
 fn what_full_capture_keeps_is_stored() {
     let run = queued_run(CaptureMode::FullIo);
     let (run, _) = obey(&run, start(1), at(1)).unwrap();
@@ -259,14 +285,14 @@ fn a_running_run_carries_exactly_what_its_events_say() {
         by(1, finish("a#0")),
         by(1, begin_held("x/b#0", 3)),
         by(1, store("r/a.md", "x")),
-        by(1, ask(4)),
         start(2),
     ];
     let run = after(history);
     let RunState::Running(progress) = &run.state else { panic!("{:?}", run.state) };
     assert_eq!((run.epoch, run.submitted_at, run.status()), (Epoch(2), at(0), RunStatus::Running));
     assert_eq!((progress.started_at, progress.phase), (at(2), Phase::Finalize));
-    assert_eq!((progress.waiting, run.cancel()), (Some(approval(4)), Some(&cancel_request())));
+    assert_eq!((&progress.waiting, run.cancel()), (&None, Some(&cancel_request())));
+    assert_eq!(run.shown_phase(), Some(ShownPhase::Finalize));
     let open: Vec<_> =
         progress.open.iter().map(|(key, open)| (key.to_string(), open.on_interrupt, open.epoch)).collect();
     assert_eq!(open, [("x/b#0".to_owned(), held(3), Epoch(1))]);
@@ -301,6 +327,8 @@ pub(crate) fn name_of(refusal: &Refusal) -> &'static str {
         Refusal::NotBegun { .. } => "NotBegun",
         Refusal::ArtifactExists { .. } => "ArtifactExists",
         Refusal::NotAsked { .. } => "NotAsked",
+        Refusal::Lapsed { .. } => "Lapsed",
+        Refusal::NotLapsed { .. } => "NotLapsed",
         Refusal::AlreadyAsking { .. } => "AlreadyAsking",
         Refusal::WorkOpen { .. } => "WorkOpen",
         Refusal::CancelMismatch { .. } => "CancelMismatch",
@@ -327,8 +355,10 @@ fn the_tables_show_every_refusal_and_every_event() {
         "EpochGap",
         "InDoubt",
         "InputChanged",
+        "Lapsed",
         "NotAsked",
         "NotBegun",
+        "NotLapsed",
         "NotStarted",
         "OutOfOrder",
         "RunEnded",

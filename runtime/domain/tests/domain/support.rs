@@ -132,12 +132,12 @@ pub(crate) fn hold(number: u8) -> HoldId {
 }
 
 pub(crate) fn answer(number: u8) -> RunCommand {
-    RunCommand::AnswerApproval {
-        approval_id: approval(number),
-        answer: ApprovalAnswer::Approved,
-        by: "ada".to_owned(),
-        door: Door::Tui,
-    }
+    answer_at(number, ApprovalAnswer::Approved, 98)
+}
+
+pub(crate) fn answer_at(number: u8, answer: ApprovalAnswer, time: i64) -> RunCommand {
+    let (by, door) = ("ada".to_owned(), Door::Tui);
+    RunCommand::AnswerApproval { approval_id: approval(number), answer, by, door, at: at(time) }
 }
 
 pub(crate) fn ask(number: u8) -> Act {
@@ -146,7 +146,8 @@ pub(crate) fn ask(number: u8) -> Act {
         key: key("a#0"),
         capability: "tool.run".to_owned(),
         subject: "make".to_owned(),
-        expires_at: Some(at(99)),
+        rule: "user/ask".to_owned(),
+        expires_at: at(99),
     }
 }
 
@@ -296,17 +297,18 @@ pub(crate) fn asked(number: u8) -> RunEvent {
         key: key("a#0"),
         capability: "tool.run".to_owned(),
         subject: "make".to_owned(),
-        expires_at: Some(at(99)),
+        rule: "user/ask".to_owned(),
+        expires_at: at(99),
     }
 }
 
 pub(crate) fn answered(number: u8) -> RunEvent {
-    RunEvent::ApprovalAnswered {
-        approval_id: approval(number),
-        answer: ApprovalAnswer::Approved,
-        by: "ada".to_owned(),
-        door: Door::Tui,
-    }
+    answered_so(number, ApprovalAnswer::Approved)
+}
+
+pub(crate) fn answered_so(number: u8, answer: ApprovalAnswer) -> RunEvent {
+    let (by, door) = ("ada".to_owned(), Door::Tui);
+    RunEvent::ApprovalAnswered { approval_id: approval(number), answer, by, door }
 }
 
 pub(crate) fn ended(outcome: Outcome) -> RunEvent {

@@ -12,13 +12,14 @@ use windlass_domain::capture::DataClass;
 use windlass_domain::child::{ChildEnd, ChildLimits, ChildSpec, Sandbox, Walls};
 use windlass_domain::diff::ObjectId;
 use windlass_domain::digest::Digest;
-use windlass_domain::run::event::PolicyVerdict;
+use windlass_domain::run::BlockedReason;
 use windlass_domain::run::step::OnLost;
-use windlass_policy::{Capability, CheckOrigin, Permit, RunTool, SandboxRule};
+use windlass_policy::{Approved, Capability, CheckOrigin, RunTool, SandboxRule, WriteWorktree};
 
 use super::Review;
 use super::inputs::{Prepared, failed, repository};
 use crate::context::{HeldChild, Recorded, RunContext};
+use crate::leave::{Asking, Leave, NoLeave, Wish};
 use crate::ports::{ChildFinish, SandboxSupport, Surroundings, WorktreeRole};
 use crate::review::checks::{Check, Ecosystem};
 use crate::review::looks::{Looked, Subject};
@@ -178,15 +179,18 @@ async fn tool_versions(
         let flag = if program == "go" { "version" } else { "--version" };
         let argv = vec![program.clone(), flag.to_owned()];
         let command = Command { name: program, argv: &argv, origin: prepared.plan.checks.origin };
-        let Ok(permit) = review.permit(review.context, &command, &prepared.inputs.surroundings).await? else {
-            continue;
-        };
+        let step = format!("version {program}");
+        let surroundings = &prepared.inputs.surroundings;
+        // A version only makes results of the base reusable: no reason to trouble a person.
+        let leave =
+            review.leave_to_run(review.context, &command, &step, Asking::Nobody, surroundings).await?;
+        let Ok(leave) = leave else { continue };
         let limits = ChildLimits { time_ms: VERSION_TIME_MS, output_bytes: 64 * 1024, grace_ms: GRACE_MS };
         let spec = review.spec(prepared, &argv, &scratch, &scratch, limits);
-        let child = HeldChild { spec: &spec, permit: &permit, on_lost: OnLost::Redo };
+        let child = HeldChild { spec: &spec, leave: &leave, on_lost: OnLost::Redo };
         let said: String = review
             .context
-            .held(&format!("version {program}"), &argv, child, |finish| match finish.end {
+            .held(&step, &argv, child, |finish| match finish.end {
                 ChildEnd::Exited { code: 0 } => parse::one_line(
                     String::from_utf8_lossy(&finish.stdout).lines().next().unwrap_or_default(),
                 ),
@@ -240,46 +244,70 @@ impl Review<'_> {
         role: WorktreeRole,
         commit: &ObjectId,
     ) -> Result<String, Stop> {
-        let path = repository(self).worktree_path(&role);
-        let permit = match self.policy.permit_worktree(&path) {
-            Ok(permit) => permit,
-            Err(denied) => {
-                context.judged(Capability::FsWrite, &path, &denied.judgement).await?;
-                let reason = windlass_domain::run::BlockedReason::PolicyDenied;
-                return Err(Stop::Blocked { reason, message: denied.to_string() });
-            }
-        };
-        context.decided(Capability::FsWrite, &path, PolicyVerdict::Allow, permit.rule()).await?;
+        let leave = self.leave_to_write(context, &role, "worktree").await?;
+        let permit = leave.permit()?;
         let made = context
             .step("worktree", &(role, commit), || async {
-                repository(self).make_worktree(&permit, &role, commit).await.map_err(failed)
+                repository(self).make_worktree(permit, &role, commit).await.map_err(failed)
             })
             .await?;
         // It was removed since, for instance when the run that this one continues had ended.
         if !repository(self).has_worktree(&role).await.map_err(failed)? {
-            repository(self).make_worktree(&permit, &role, commit).await.map_err(failed)?;
+            repository(self).make_worktree(permit, &role, commit).await.map_err(failed)?;
         }
         Ok(made)
     }
 
-    /// Asks policy, records what it said, and whether there is a sandbox where one is required.
-    pub(super) async fn permit(
+    /// Asks for leave to change a worktree of the run. It cannot do without.
+    pub(super) async fn leave_to_write(
+        &self,
+        context: &RunContext,
+        role: &WorktreeRole,
+        step: &str,
+    ) -> Result<Leave<WriteWorktree>, Stop> {
+        let blocked =
+            |NoLeave { why, .. }| Stop::Blocked { reason: BlockedReason::PolicyDenied, message: why };
+        self.may_write(context, role, step, Asking::Person).await?.map_err(blocked)
+    }
+
+    async fn may_write(
+        &self,
+        context: &RunContext,
+        role: &WorktreeRole,
+        step: &str,
+        asking: Asking,
+    ) -> Result<Result<Leave<WriteWorktree>, NoLeave>, Stop> {
+        let path = repository(self).worktree_path(role);
+        let wish = Wish { capability: Capability::FsWrite, subject: &path, step, asking };
+        let judge = |yes: Option<&Approved>| match yes {
+            None => self.policy.permit_worktree(&path),
+            Some(yes) => self.policy.permit_worktree_approved(&path, yes),
+        };
+        context.leave(&wish, judge).await
+    }
+
+    /// Asks for leave to run a command, and whether there is a sandbox where one is required.
+    pub(super) async fn leave_to_run(
         &self,
         context: &RunContext,
         command: &Command<'_>,
+        step: &str,
+        asking: Asking,
         surroundings: &Surroundings,
-    ) -> Result<Result<Permit<RunTool>, NotRun>, Stop> {
+    ) -> Result<Result<Leave<RunTool>, NotRun>, Stop> {
         let subject = command.argv.join(" ");
-        let permit = match self.policy.permit_tool(command.argv, command.origin) {
-            Ok(permit) => permit,
-            Err(denied) => {
-                context.judged(Capability::ToolRun, &subject, &denied.judgement).await?;
-                let rule = denied.judgement.rule.clone();
-                let why = format!("{denied}; see `windlass policy show`");
+        let wish = Wish { capability: Capability::ToolRun, subject: &subject, step, asking };
+        let judge = |yes: Option<&Approved>| match yes {
+            None => self.policy.permit_tool(command.argv, command.origin),
+            Some(yes) => self.policy.permit_tool_approved(command.argv, command.origin, yes),
+        };
+        let leave = match context.leave(&wish, judge).await? {
+            Ok(leave) => leave,
+            Err(NoLeave { why, rule }) => {
+                let why = format!("{why}; see `windlass policy show`");
                 return Ok(Err(NotRun { why, rule }));
             }
         };
-        context.decided(Capability::ToolRun, &subject, PolicyVerdict::Allow, permit.rule()).await?;
         if self.policy.sandbox() == SandboxRule::Required
             && let SandboxSupport::Unusable { reason } = &surroundings.sandbox
         {
@@ -287,9 +315,9 @@ impl Review<'_> {
                 "`{}` must run in a sandbox and there is none: {reason}; or say sandbox = \"off\" in your policy",
                 command.name
             );
-            return Ok(Err(NotRun { why, rule: permit.rule().to_owned() }));
+            return Ok(Err(NotRun { why, rule: leave.rule().to_owned() }));
         }
-        Ok(Ok(permit))
+        Ok(Ok(leave))
     }
 
     /// Whether commands run inside a sandbox.
@@ -352,14 +380,15 @@ impl Review<'_> {
             duration_ms: 0,
             output_digest: None,
         };
-        let permit = match self.permit(context, &command, &prepared.inputs.surroundings).await? {
-            Ok(permit) => permit,
+        let (step, surroundings) = (format!("check {}", check.name), &prepared.inputs.surroundings);
+        let leave = match self.leave_to_run(context, &command, &step, Asking::Person, surroundings).await? {
+            Ok(leave) => leave,
             Err(NotRun { why, rule }) => {
                 (ran.result, ran.rule) = (CommandResult::NotRun { why }, rule);
                 return Ok((ran, None));
             }
         };
-        permit.rule().clone_into(&mut ran.rule);
+        leave.rule().clone_into(&mut ran.rule);
         let key = cache_key(side, check, versions, self.sandboxed())?;
         let cached = match key {
             Some(key) => self.cached(context, check, key).await?,
@@ -367,7 +396,7 @@ impl Review<'_> {
         };
         let run = match cached {
             Some(run) => run,
-            None => self.run_check(context, prepared, side, worktree, check, &permit, key).await?,
+            None => self.run_check(context, prepared, side, worktree, check, &leave, key).await?,
         };
         (ran.result, ran.duration_ms, ran.output_digest) = (run.result, run.duration_ms, Some(run.output));
         Ok((ran, Some(run.reading)))
@@ -403,7 +432,7 @@ impl Review<'_> {
         side: &Side<'_>,
         worktree: &str,
         check: &Check,
-        permit: &Permit<RunTool>,
+        leave: &Leave<RunTool>,
         key: Option<Digest>,
     ) -> Result<CheckRun, Stop> {
         let scratch = format!("{}/{}", prepared.inputs.surroundings.scratch, side.name);
@@ -413,7 +442,7 @@ impl Review<'_> {
             grace_ms: GRACE_MS,
         };
         let spec = self.spec(prepared, &check.argv, worktree, &scratch, limits);
-        let child = HeldChild { spec: &spec, permit, on_lost: OnLost::Redo };
+        let child = HeldChild { spec: &spec, leave, on_lost: OnLost::Redo };
         let derive = |finish: &ChildFinish| {
             let places = Places::new(worktree, side.files.iter().map(String::as_str));
             check_run(check, finish, &places)
@@ -496,12 +525,14 @@ pub(super) async fn clean(review: &Review<'_>, prepared: &Prepared) -> Result<()
     ];
     for (role, commit) in sides {
         let Some(commit) = commit else { continue };
-        let path = repository(review).worktree_path(&role);
-        let Ok(permit) = review.policy.permit_worktree(&path) else { continue };
+        // One that is not there to be removed is no reason to trouble a person; one that stays is removed by a clean-up.
+        let leave = review.may_write(review.context, &role, "clean", Asking::Nobody).await?;
+        let Ok(leave) = leave else { continue };
         review
             .context
             .step("clean", &(role, commit), || async {
-                repository(review).remove_analysis_worktree(&permit, &role, commit).await.map_err(failed)
+                let permit = leave.permit()?;
+                repository(review).remove_analysis_worktree(permit, &role, commit).await.map_err(failed)
             })
             .await?;
     }

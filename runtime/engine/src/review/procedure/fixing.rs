@@ -6,13 +6,14 @@ use windlass_domain::artifact::ArtifactPath;
 use windlass_domain::capture::DataClass;
 use windlass_domain::child::ChildLimits;
 use windlass_domain::diff::{ObjectId, Rebase};
+use windlass_domain::run::Phase;
 use windlass_domain::run::step::OnLost;
-use windlass_domain::run::{BlockedReason, Phase};
 
 use super::Review;
 use super::checking::{Command, NotRun, result_of};
 use super::inputs::{Prepared, failed, repository};
 use crate::context::{HeldChild, Recorded};
+use crate::leave::Asking;
 use crate::ports::WorktreeRole;
 use crate::review::checks::Fixer;
 use crate::stop::Stop;
@@ -93,14 +94,15 @@ async fn run_fixer(
         duration_ms: 0,
         output_digest: None,
     };
-    let permit = match review.permit(context, &command, &prepared.inputs.surroundings).await? {
-        Ok(permit) => permit,
+    let (step, surroundings) = (format!("fix {}", fixer.name), &prepared.inputs.surroundings);
+    let leave = match review.leave_to_run(context, &command, &step, Asking::Person, surroundings).await? {
+        Ok(leave) => leave,
         Err(NotRun { why, rule }) => {
             (ran.result, ran.rule) = (CommandResult::NotRun { why }, rule);
             return Ok(ran);
         }
     };
-    permit.rule().clone_into(&mut ran.rule);
+    leave.rule().clone_into(&mut ran.rule);
     let limits = ChildLimits {
         time_ms: review.policy.command_time_ms(),
         output_bytes: review.policy.command_output_bytes(),
@@ -109,9 +111,9 @@ async fn run_fixer(
     let scratch = format!("{}/bot", prepared.inputs.surroundings.scratch);
     let spec = review.spec(prepared, &fixer.argv, worktree, &scratch, limits);
     // A fixer that ran half way and runs again ends where one run would have.
-    let child = HeldChild { spec: &spec, permit: &permit, on_lost: OnLost::Redo };
+    let child = HeldChild { spec: &spec, leave: &leave, on_lost: OnLost::Redo };
     let run: FixerRun = context
-        .held(&format!("fix {}", fixer.name), fixer, child, |finish| FixerRun {
+        .held(&step, fixer, child, |finish| FixerRun {
             result: result_of(&finish.end),
             duration_ms: finish.duration_ms,
         })
@@ -125,16 +127,12 @@ async fn commit(
     context: &crate::context::RunContext,
     step: &str,
 ) -> Result<Option<ObjectId>, Stop> {
-    let path = repository(review).worktree_path(&WorktreeRole::Bot);
-    let permit = review.policy.permit_worktree(&path).map_err(|denied| Stop::Blocked {
-        reason: BlockedReason::PolicyDenied,
-        message: denied.to_string(),
-    })?;
+    let leave = review.leave_to_write(context, &WorktreeRole::Bot, step).await?;
     let message =
         format!("windlass: fixes for {}\n\nRun: {}\n", context.request().work_item_id, context.worktree_of());
     context
         .step(step, &message, || async {
-            repository(review).commit_worktree(&permit, &message).await.map_err(failed)
+            repository(review).commit_worktree(leave.permit()?, &message).await.map_err(failed)
         })
         .await
 }
@@ -178,14 +176,10 @@ async fn move_branch(
     from: &ObjectId,
     to: &ObjectId,
 ) -> Result<(), Stop> {
-    let path = repository(review).worktree_path(&WorktreeRole::Bot);
-    let permit = review.policy.permit_worktree(&path).map_err(|denied| Stop::Blocked {
-        reason: BlockedReason::PolicyDenied,
-        message: denied.to_string(),
-    })?;
+    let leave = review.leave_to_write(context, &WorktreeRole::Bot, "move branch").await?;
     context
         .step("move branch", &(from, to), || async {
-            repository(review).move_bot_branch(&permit, from, to).await.map_err(failed)
+            repository(review).move_bot_branch(leave.permit()?, from, to).await.map_err(failed)
         })
         .await
 }
