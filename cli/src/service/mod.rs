@@ -55,6 +55,7 @@ pub(crate) fn run(args: ServiceArgs, folders: &Folders) -> ExitCode {
 async fn serve(args: &ServiceArgs, folders: &Folders) -> Result<(), Fault> {
     // From here on a signal is kept until it is waited for: who is asked to leave while starting leaves in order once started.
     let mut signals = Signals::register();
+    let mut stood_by = false;
     loop {
         let start = Crashes::of(&folders.state).note_start();
         let recover = if start.paused { Recover::Paused } else { Recover::All };
@@ -65,13 +66,19 @@ async fn serve(args: &ServiceArgs, folders: &Folders) -> Result<(), Fault> {
                 if fault.code() != ErrorCode::Io {
                     start.strike_out();
                 }
+                // Without systemd the bus may have started another service while the name was free: that one goes on.
+                if stood_by && fault.code() == ErrorCode::BusUnavailable {
+                    tracing::info!(%fault, "another service took over");
+                    return Ok(());
+                }
                 if fault.code() != ErrorCode::CapsuleLocked {
                     return Err(fault);
                 }
                 match standby::stand_by(folders, fault, &mut signals).await? {
-                    Stood::Free => continue,
+                    Stood::Free => stood_by = true,
                     Stood::Asked => return Ok(()),
                 }
+                continue;
             }
         };
         tell_manager(NotifyState::Ready);

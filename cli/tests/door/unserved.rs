@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{Done, Place};
 
 /// The commands that look at the record, each with something in its reply that only the record can say.
-const LOOKS: [(&[&str], &str); 7] = [
+const LOOKS: [(&[&str], &str); 9] = [
     (&["bot", "status"], "capsule_head"),
     (&["service", "status"], "capsule_head"),
     (&["bot", "runs"], "T-1"),
@@ -16,6 +16,8 @@ const LOOKS: [(&[&str], &str); 7] = [
     (&["item", "list"], "T-1"),
     (&["item", "show", "T-1"], "Something"),
     (&["capsule", "events", "latest"], "run.ended"),
+    (&["capsule", "stats"], "capsule_head"),
+    (&["capsule", "verify"], "\"sound\":true"),
 ];
 
 /// A place with an ended run of `T-1`.
@@ -59,6 +61,13 @@ fn the_record_is_looked_at_beside_another_writer_and_changed_by_nobody_else() {
     for (arguments, recorded) in LOOKS {
         assert_labelled(&place.look(arguments), arguments, recorded);
     }
+    let uri =
+        place.look(&["bot", "show", "latest"]).document()["artifact_uris"][0].as_str().unwrap().to_owned();
+    assert_labelled(&place.look(&["capsule", "get", &uri]), &["capsule", "get"], &uri);
+    let file = place.path("run.windlass");
+    let export = ["capsule", "export", "--run", "latest", "--out", file.to_str().unwrap()];
+    assert_labelled(&place.look(&export), &export, "run.windlass");
+    place.ok(&["capsule", "verify", file.to_str().unwrap()]);
     let text = place.ok(&["bot", "status"]);
     assert!(
         text.stdout.contains("none answers") && text.stderr.contains("note: no service"),

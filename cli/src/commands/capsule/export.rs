@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use windlass_contract::ExitCode;
-use windlass_contract::document::{Document, ExportReply};
+use windlass_contract::document::ExportReply;
 use windlass_contract::request::ExportRun;
 
 use super::export_file::{self, blocking};
@@ -23,7 +23,7 @@ use crate::session::Session;
 pub(crate) async fn run(session: &Session, args: ExportArgs) -> Result<ExitCode, Failure> {
     let output = &session.output;
     export_file::check_free(&args.out)?;
-    let control = session.control(Need::Read).await?;
+    let control = session.control(Need::Look).await?;
     let run_id = run_id(control, &args.run).await?;
     let exporting = Progress::new(output, "exporting the run");
     let request = ExportRun { run_id, capture_mode: args.capture };
@@ -36,7 +36,7 @@ pub(crate) async fn run(session: &Session, args: ExportArgs) -> Result<ExitCode,
     let bytes = exporting.during(writing).await?;
     let file = args.out.to_string_lossy().into_owned();
     if output.json() {
-        output.document(&Document::of(ExportReply { file, bytes, encrypted, export }))?;
+        session.document(ExportReply { file, bytes, encrypted, export })?;
         return Ok(ExitCode::Success);
     }
     output.text(&held(&export))?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use windlass_contract::document::{ArtifactReply, Document};
+use windlass_contract::document::ArtifactReply;
 use windlass_contract::request::GetArtifact;
 use windlass_contract::view::ArtifactBytes;
 use windlass_contract::{ErrorCode, ExitCode, Fault};
@@ -22,7 +22,7 @@ use crate::session::Session;
 /// Those of `Control::get_artifact`; `bad_request` when what is no text would go to a terminal or into JSON.
 pub(crate) async fn run(session: &Session, args: GetArgs) -> Result<ExitCode, Failure> {
     let output = &session.output;
-    let control = session.control(Need::Read).await?;
+    let control = session.control(Need::Look).await?;
     let reading = Progress::new(output, "reading the artifact");
     let stored = reading.during(control.get_artifact(GetArtifact { uri: args.uri.clone() })).await?;
     let written_to = match &args.out {
@@ -31,14 +31,14 @@ pub(crate) async fn run(session: &Session, args: GetArgs) -> Result<ExitCode, Fa
     };
     if output.json() {
         let text = if written_to.is_some() { None } else { Some(text(&stored, &args.uri)?.to_owned()) };
-        output.document(&Document::of(ArtifactReply {
+        session.document(ArtifactReply {
             uri: args.uri,
             bytes: stored.bytes.len() as u64,
             digest: Digest::of(&stored.bytes),
             media_type: stored.media_type,
             written_to,
             text,
-        }))?;
+        })?;
     } else if let Some(path) = written_to {
         output.note(&format!("{} bytes written to {path}", stored.bytes.len()));
     } else if output.stdout_is_terminal() {

@@ -1,7 +1,6 @@
 //! `windlass capsule stats`
 
 use windlass_contract::ExitCode;
-use windlass_contract::document::Document;
 use windlass_contract::view::CapsuleStats;
 
 use crate::failure::Failure;
@@ -18,10 +17,10 @@ use crate::session::Session;
 /// Those of `Control::capsule_stats`.
 pub(crate) async fn run(session: &Session) -> Result<ExitCode, Failure> {
     let output = &session.output;
-    let control = session.control(Need::Read).await?;
+    let control = session.control(Need::Look).await?;
     let stats = Progress::new(output, "counting").during(control.capsule_stats()).await?;
     if output.json() {
-        output.document(&Document::of(stats))?;
+        session.document(stats)?;
     } else {
         output.text(&text(&stats))?;
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use windlass_contract::document::{Document, VerificationReply};
+use windlass_contract::document::VerificationReply;
 use windlass_contract::error::ErrorBody;
 use windlass_contract::request::VerifyCapsule;
 use windlass_contract::view::{ExportView, Verification};
@@ -27,7 +27,7 @@ pub(crate) async fn run(session: &Session, args: VerifyArgs) -> Result<ExitCode,
     let (found, export) = match &args.file {
         Some(file) => of_file(session, file, &args).await?,
         None => {
-            let control = session.control(Need::Read).await?;
+            let control = session.control(Need::Look).await?;
             let verifying = Progress::new(output, "verifying the capsule");
             let request = VerifyCapsule { head: args.head.clone() };
             (verifying.during(control.verify_capsule(request)).await?, None)
@@ -39,12 +39,7 @@ pub(crate) async fn run(session: &Session, args: VerifyArgs) -> Result<ExitCode,
             None => (ExitCode::Success, Vec::new()),
             Some(error) => (ExitCode::Failed, vec![error.clone()]),
         };
-        output.document(&Document::of(VerificationReply {
-            verification: found,
-            export,
-            exit_code: code as u8,
-            errors,
-        }))?;
+        session.document(VerificationReply { verification: found, export, exit_code: code as u8, errors })?;
         return Ok(code);
     }
     output.text(&export.as_ref().map(held).unwrap_or_default())?;

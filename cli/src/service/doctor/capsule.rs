@@ -107,7 +107,8 @@ fn unopened(folder: &Path, error: &OpenError) -> DoctorFinding {
 
 fn damaged(folder: &Path, what: &str) -> DoctorFinding {
     let text = format!("{} is damaged: {what}; keep the folder as it is", folder.display());
-    problem(DoctorCheck::Capsule, text, &["windlass capsule verify"])
+    let restore = format!("mv {0} {0}.damaged && windlass capsule restore DIR", folder.display());
+    problem(DoctorCheck::Capsule, text, &["windlass capsule verify", &restore])
 }
 
 /// Who writes the capsule, beside the service of this process.
