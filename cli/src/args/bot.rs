@@ -60,6 +60,9 @@ pub(crate) struct RunArgs {
     pub(crate) answers: AnswerArgs,
     #[command(flatten)]
     pub(crate) manner: MannerArgs,
+    /// What caused it, for instance a pull request
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
 }
 
 /// What to look at.
@@ -147,9 +150,6 @@ pub(crate) struct MannerArgs {
     /// The same key makes a repeated request the same run
     #[arg(long, value_name = "KEY")]
     pub(crate) dedupe_key: Option<String>,
-    /// What caused it, for instance a pull request
-    #[arg(long, value_name = "URL")]
-    pub(crate) url: Option<String>,
 }
 
 /// `windlass bot runs`
@@ -253,28 +253,7 @@ pub(crate) struct ResumeArgs {
     #[arg(long)]
     pub(crate) step_redo: bool,
     #[command(flatten)]
-    pub(crate) manner: ResumeMannerArgs,
-}
-
-/// How it is continued.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "How it is continued")]
-pub(crate) struct ResumeMannerArgs {
-    /// Move the item into its holding state in the same step
-    #[arg(long)]
-    pub(crate) hold: bool,
-    /// Follow the run, and exit with what it came to
-    #[arg(long)]
-    pub(crate) wait: bool,
-    /// Drive the run in this process, without a service; implies --wait
-    #[arg(long)]
-    pub(crate) ephemeral: bool,
-    /// Nobody can be asked; so it is anyway when there is no terminal
-    #[arg(long)]
-    pub(crate) headless: bool,
-    /// The same key makes a repeated request the same run
-    #[arg(long, value_name = "KEY")]
-    pub(crate) dedupe_key: Option<String>,
+    pub(crate) manner: MannerArgs,
 }
 
 impl BotCommand {

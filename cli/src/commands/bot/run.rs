@@ -58,6 +58,6 @@ fn request(session: &Session, args: RunArgs) -> Result<SubmitRun, Fault> {
         context: answers::of(&args.answers)?,
         // A key of its own makes a request that is sent again after a broken connection the same request.
         dedupe_key: Some(args.manner.dedupe_key.unwrap_or_else(|| format!("cli:{}", Uuid::now_v7()))),
-        url: args.manner.url,
+        url: args.url,
     })
 }

@@ -10,6 +10,7 @@
 //! **Invariant:** what is run comes from the base commit, the user or the defaults, never from the commit under review.
 
 mod checking;
+mod commands;
 mod fixing;
 mod inputs;
 mod publishing;

@@ -10,7 +10,8 @@ use windlass_domain::run::Phase;
 use windlass_domain::run::step::OnLost;
 
 use super::Review;
-use super::checking::{Command, NotRun, result_of};
+use super::checking::result_of;
+use super::commands::{Command, NotRun};
 use super::inputs::{Prepared, failed, repository};
 use crate::context::{HeldChild, Recorded};
 use crate::leave::Asking;
