@@ -12,7 +12,7 @@ use windlass_capsule::{Class, LockText, Op, Options};
 use windlass_contract::control::Control;
 use windlass_contract::error::{ErrorCode, blocked_word};
 use windlass_contract::request::{
-    AnswerApproval, CancelRun, ListApprovals, PersonsAnswer, VerifyCapsule, WatchRun,
+    AnswerApproval, CancelRun, ListApprovals, PersonsAnswer, ResumeRun, VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::RunView;
 use windlass_domain::event::{Event, EventData};
@@ -377,21 +377,38 @@ async fn a_run_that_waits_gives_its_place_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn waiting_for_a_person_uses_up_no_work_time() {
+async fn a_denied_run_is_continued_and_asks_anew() {
     let home = Home::new();
     policy(&home, &tools("ask"));
     let repository = two_checks();
     let runtime = home.runtime(Recover::All).await;
     let control = runtime.control();
     prepare(&control, &repository, &["T-1"]).await;
-    let budget = json!({"budget": {"max_duration_ms": 60_000}});
-    let run_id = submit(&control, &repository, budget).await;
-    for _ in 0..2 {
-        asks(&control, run_id, show(&control, run_id).await.last_seq).await;
+    let denied = submit(&control, &repository, json!({})).await;
+    asks(&control, denied, Seq(1)).await;
+    let answered = answer(&control, denied, PersonsAnswer::Allow).await;
+    asks(&control, denied, answered.last_seq).await;
+    answer(&control, denied, PersonsAnswer::Deny).await;
+    follow(&control, denied).await;
+    assert_eq!(ended_as(&show(&control, denied).await), "approval_denied");
+    let resume = ResumeRun { run_id: denied, hold: false, step: None, headless: false, dedupe_key: None };
+    let run_id = control.resume_run(caller(), resume).await.unwrap().run_id;
+    // A person's word holds for the run in which it was given.
+    let mut from = Seq(1);
+    for subject in ["true 1", "true 2"] {
+        let (asked, next) = asks(&control, run_id, from).await;
+        assert_eq!(asked, subject);
         answer(&control, run_id, PersonsAnswer::Allow).await;
+        from = next;
     }
-    follow(&control, run_id).await;
+    let events = follow(&control, run_id).await;
     assert_eq!(ended_as(&show(&control, run_id).await), "succeeded");
+    let began = events.iter().filter_map(|event| match &event.data {
+        EventData::Run(RunEvent::StepStarted(intent)) => Some(intent.key.to_string()),
+        _ => None,
+    });
+    let checks: Vec<String> = began.filter(|key| key.contains("check ")).collect();
+    assert_eq!(checks, ["head/check two#0"], "the first check was done before");
     runtime.stop().await;
 }
 
