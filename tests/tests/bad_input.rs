@@ -7,6 +7,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use windlass_tests::{
     Gate, Home, Output, PrivateBus, Repository, check_schema, processes_of, wait_for_end_of,
@@ -254,13 +255,19 @@ fn a_second_service_on_one_capsule_names_the_first() {
     let (bus, second_bus) = (PrivateBus::start(&home), PrivateBus::start(&other));
     let first = service(&home, &bus);
     let pid = first.id();
-    let second = second_bus.run(&home, home.path(), &["service", "run"]);
-    assert_eq!(second.code, 3, "{second:?}");
-    assert!(
-        second.stderr.contains("capsule_locked") && second.stderr.contains(&pid.to_string()),
-        "{second:?}"
-    );
-    assert!(second.stderr.contains("try: "), "{second:?}");
+    let mut second = second_bus.windlass(&home, home.path());
+    let mut second = second.args(["service", "run"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(second.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("the service waits until it is free") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it stood by");
+    }
+    let repository = Repository::with(&[("README.md", "# It\n")]);
+    let refused = second_bus.run(&home, repository.path(), &["init", "--json"]);
+    assert_refused(&refused, 3, "capsule_locked", &[&pid.to_string()]);
+    kill_process(Pid::from_raw(second.id().cast_signed()).unwrap(), Signal::TERM).unwrap();
+    assert_eq!(second.wait().unwrap().code(), Some(0), "it leaves when it is asked");
     let status = bus.run(&home, home.path(), &["service", "status", "--json"]).ok().json();
     assert_eq!(status["service"]["pid"], pid, "the first one is not disturbed");
     bus.end();

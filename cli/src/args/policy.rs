@@ -37,7 +37,7 @@ Layers run from the topmost down, and each may only narrow the ones above; in a 
 rule that speaks wins. Every rule of the capability is listed with whether it speaks, and why.
 
 Examples:
-  windlass policy explain --capability tool.run --subject 'cargo test' --origin base_commit
+  windlass policy explain --capability tool.run --subject make --origin user
   windlass policy explain --capability fs.write --subject /tmp/x --user --json")]
 pub(crate) struct ExplainArgs {
     /// What is to be done, for instance tool.run
