@@ -183,7 +183,6 @@ async fn refused_submissions(told: &mut Transcript, control: &dyn Control, folde
             "research that writes",
             SubmitRun { kind: RunKind::Research, write_mode: WriteMode::Worktree, ..base() },
         ),
-        ("research", SubmitRun { kind: RunKind::Research, ..base() }),
         ("an unknown agent profile", SubmitRun { agent_profile: Some("nobody".to_owned()), ..base() }),
         ("a project", SubmitRun { id: id("P-1"), ..base() }),
         ("a feature held for research", SubmitRun { id: id("F-1"), ..base() }),
@@ -195,6 +194,26 @@ async fn refused_submissions(told: &mut Transcript, control: &dyn Control, folde
     for (what, request) in cases {
         told.tell(&format!("submit: {what}"), control.submit_run(caller(), request).await);
     }
+}
+
+/// The feature that is held for research is researched, and goes back.
+async fn researched(told: &mut Transcript, control: &dyn Control, folder: &str) {
+    let agent = SubmitRun {
+        kind: RunKind::Research,
+        agent_profile: Some("nobody".to_owned()),
+        ..submission(folder, "F-1")
+    };
+    told.tell("submit: research with an agent", control.submit_run(caller(), agent).await);
+    let asked = SubmitRun { kind: RunKind::Research, ..submission(folder, "F-1") };
+    let accepted = told.tell("submit research", control.submit_run(caller(), asked).await).unwrap();
+    let watched = control.watch_run(WatchRun { run_id: accepted.run_id, from: Seq(1) }).await.unwrap();
+    let events: Vec<_> = watched.try_collect().await.unwrap();
+    told.tell("watch it", Ok(events.iter().map(|event| event.data.type_name()).collect::<Vec<_>>()));
+    let shown = control.show_run(RunRef { run_id: accepted.run_id }).await.map(plain).unwrap();
+    let paths: Vec<_> = shown.artifacts.iter().map(|artifact| artifact.artifact.path.as_str()).collect();
+    told.tell("its artifacts", Ok((paths, &shown.row.summary)));
+    let item = ItemRef { folder: folder.to_owned(), id: id("F-1") };
+    told.tell("show the item after research", control.show_item(item).await);
 }
 
 /// A run that waits at the gate, is met twice, cancelled, and read.
@@ -427,6 +446,7 @@ async fn walk(control: &dyn Control, repository: &Repository, home: &Home, gate:
     let elsewhere = home.path().to_str().unwrap().to_owned();
     items(&mut told, control, &folder, &elsewhere).await;
     refused_submissions(&mut told, control, &folder).await;
+    researched(&mut told, control, &folder).await;
     let run_id = one_run(&mut told, control, &folder, gate).await;
     approvals(&mut told, control, &folder, home).await;
     explanations(&mut told, control, &folder).await;

@@ -11,7 +11,7 @@ use windlass_domain::id::HoldId;
 use windlass_domain::item::ItemType;
 use windlass_domain::run::Run;
 use windlass_domain::run::command::{Act, RunCommand};
-use windlass_engine::ports::{Payload, Record, RecordError};
+use windlass_engine::ports::{Asked, Payload, Record, RecordError};
 
 use super::work_time::WorkTime;
 use crate::clock;
@@ -60,6 +60,19 @@ impl Record for RunRecord {
         let item = read.map_err(|error| RecordError::Corrupt(error.to_string()))?;
         item.map(|item| item.item_type())
             .ok_or_else(|| RecordError::Corrupt("the run's work item is gone".to_owned()))
+    }
+
+    async fn asked(&self) -> Result<Asked, RecordError> {
+        let (workspace_id, id) = (self.run.request.workspace_id, self.run.request.work_item_id.clone());
+        let context_digest = self.run.admission.context_digest;
+        let read = self.shared.store.read(move |reader| {
+            let context = reader.context(context_digest)?;
+            Ok(reader.item(workspace_id, &id)?.map(|item| (item.title, context)))
+        });
+        let found = read.await.map_err(|error| RecordError::Corrupt(error.to_string()))?;
+        let gone = || RecordError::Corrupt("the run's work item is gone".to_owned());
+        let (title, context) = found.ok_or_else(gone)?;
+        Ok(Asked { title, context, context_digest })
     }
 
     fn is_out_of_time(&self) -> bool {

@@ -7,8 +7,10 @@ use ractor::ActorRef;
 use tokio::sync::oneshot;
 use windlass_domain::diff::{ObjectId, Patch, Rebase};
 use windlass_domain::time::Timestamp;
-use windlass_engine::ports::{Repository as RepositoryPort, RepositoryError, WorktreeRole};
-use windlass_git::{OpenError, ReadError, Repository, Worktree};
+use windlass_engine::ports::{
+    Change, ListedFile, Repository as RepositoryPort, RepositoryError, WorktreeRole,
+};
+use windlass_git::{LogEntry, OpenError, ReadError, Repository, TrackedFile, Worktree};
 use windlass_policy::{Permit, WriteWorktree};
 
 use super::Attempt;
@@ -91,6 +93,26 @@ impl RepositoryPort for RunRepository {
         let commit = commit.clone();
         let files = self.read(move |repository| repository.files_at(&commit)).await?;
         Ok(files.into_iter().map(|file| file.path).collect())
+    }
+
+    async fn listing(&self, commit: &ObjectId) -> Result<Vec<ListedFile>, RepositoryError> {
+        let commit = commit.clone();
+        let files = self.read(move |repository| repository.files_at(&commit)).await?;
+        let listed =
+            |file: TrackedFile| ListedFile { regular: file.is_regular(), path: file.path, bytes: file.bytes };
+        Ok(files.into_iter().map(listed).collect())
+    }
+
+    async fn changes_of(
+        &self,
+        commit: &ObjectId,
+        path: &str,
+        limit: u32,
+    ) -> Result<Vec<Change>, RepositoryError> {
+        let (commit, path) = (commit.clone(), path.to_owned());
+        let entries = self.read(move |repository| repository.log(&commit, &[path.as_ref()], limit)).await?;
+        let change = |entry: LogEntry| Change { commit: entry.id, at: entry.at, subject: entry.subject };
+        Ok(entries.into_iter().map(change).collect())
     }
 
     async fn read(

@@ -38,16 +38,12 @@ fn check_offered(request: &SubmitRun) -> Result<(), Fault> {
         (RunKind::Research, WriteMode::Worktree, _) => {
             Err(faults::admission(AdmissionRefusal::ResearchWrites))
         }
-        (RunKind::Research, WriteMode::None, _) => {
-            let text = "this version of windlass has no research engine; it runs reviews";
-            Err(Fault::new(ErrorCode::BadRequest, text).hint("--kind review"))
-        }
-        (RunKind::Review, _, Some(profile)) => {
+        (_, _, Some(profile)) => {
             let text = format!("there is no agent profile `{}`", profile.escape_debug());
             Err(Fault::new(ErrorCode::UnknownProfile, text)
-                .hint("leave --agent out; a review needs no agent"))
+                .hint(format!("leave --agent out; a {} run needs no agent", request.kind.word())))
         }
-        (RunKind::Review, _, None) => Ok(()),
+        (_, _, None) => Ok(()),
     }
 }
 
@@ -118,13 +114,15 @@ fn run_request(caller: Caller, request: SubmitRun, workspace_id: WorkspaceId, ra
     let mut scopes = if request.scopes.is_empty() { Scope::ALL.to_vec() } else { request.scopes };
     scopes.sort_unstable();
     scopes.dedup();
+    // A whole tree has no change to judge, so a review stays on its surface; research reads the whole tree at any depth.
+    let shallow = range.whole_tree && request.kind == RunKind::Review;
     RunRequest {
         workspace_id,
         work_item_id: request.id,
         kind: request.kind,
         capture_mode: request.capture_mode,
         write_mode: request.write_mode,
-        preset: if range.whole_tree { Preset::Quick } else { request.preset },
+        preset: if shallow { Preset::Quick } else { request.preset },
         scopes,
         base: range.base.map(|base| base.to_string()),
         head: Some(range.head),

@@ -56,6 +56,14 @@ pub struct TrackedFile {
     pub bytes: Option<u64>,
 }
 
+impl TrackedFile {
+    /// Whether it is a file, and no symbolic link or submodule.
+    #[must_use]
+    pub const fn is_regular(&self) -> bool {
+        matches!(self.mode, 0o100_644 | 0o100_755)
+    }
+}
+
 /// A commit in a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {

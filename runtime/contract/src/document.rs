@@ -2,6 +2,7 @@
 
 mod patch_bundle;
 mod reply;
+mod research_report;
 mod result;
 mod review_report;
 mod run_log;
@@ -14,6 +15,10 @@ pub use patch_bundle::{PatchBundle, PatchFile, PatchHunk, RebaseState};
 pub use reply::{
     ArtifactReply, Document, ExportReply, PolicyCheckReply, PolicyReply, PresetLine, Reply, RunDocument,
     StatusReply, VerificationReply, WrittenReply,
+};
+pub use research_report::{
+    Citation, EvidenceChange, EvidencePassage, KnowledgeEvidencePack, LeftOut, LineRange, MissingProvider,
+    PassageSource, ResearchOption, ResearchProvider, ResearchQuestion, ResearchReport, SearchedAmount,
 };
 pub use result::ResultDocument;
 pub use review_report::{

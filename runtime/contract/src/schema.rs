@@ -5,9 +5,9 @@ use windlass_domain::event::Event;
 use windlass_domain::workspace::Workspace;
 
 use crate::document::{
-    ArtifactReply, BotRunCheckpoints, BotRunLog, DoctorReply, Document, ExportReply, PatchBundle,
-    PolicyCheckReply, PolicyReply, ResultDocument, ReviewReport, RunDocument, ServiceFilesReply,
-    ServiceUnitReply, StatusReply, VerificationReply, WrittenReply,
+    ArtifactReply, BotRunCheckpoints, BotRunLog, DoctorReply, Document, ExportReply, KnowledgeEvidencePack,
+    PatchBundle, PolicyCheckReply, PolicyReply, ResearchReport, ResultDocument, ReviewReport, RunDocument,
+    ServiceFilesReply, ServiceUnitReply, StatusReply, VerificationReply, WrittenReply,
 };
 use crate::view::{
     ApprovalList, CapsuleCopy, CapsuleStats, EventPage, ImportList, Imported, ItemList, ItemView,
@@ -33,9 +33,11 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("approval_list", schema_for!(Document<ApprovalList>)),
         ("item_list", schema_for!(Document<ItemList>)),
         ("policy_explanation", schema_for!(Document<PolicyExplanation>)),
+        ("knowledge_evidence_pack", schema_for!(KnowledgeEvidencePack)),
         ("patch_bundle", schema_for!(PatchBundle)),
         ("policy", schema_for!(Document<PolicyReply>)),
         ("policy_check", schema_for!(Document<PolicyCheckReply>)),
+        ("research_report", schema_for!(ResearchReport)),
         ("result", schema_for!(ResultDocument)),
         ("review_report", schema_for!(ReviewReport)),
         ("run", schema_for!(RunDocument)),

@@ -18,8 +18,8 @@ use windlass_domain::run::{Outcome, Phase, Refusal, Run};
 use crate::context::RunContext;
 use crate::journal::Journal;
 use crate::ports::{AttemptError, Payload, Ports, Record, RecordError};
-use crate::review;
 use crate::stop::Stop;
+use crate::{research, review};
 
 /// How an engine ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ async fn engine(
     use windlass_domain::run::request::RunKind;
     match run.request.kind {
         RunKind::Review => review::procedure::run(context, policy).await,
-        RunKind::Research => Err(Stop::failed("this program has no research engine yet")),
+        RunKind::Research => research::procedure::run(context, policy).await,
     }
 }
 

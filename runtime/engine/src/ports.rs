@@ -7,6 +7,7 @@ use windlass_domain::digest::Digest;
 use windlass_domain::event::Event;
 use windlass_domain::id::{ApprovalId, HoldId};
 use windlass_domain::item::ItemType;
+use windlass_domain::maieutic::MaieuticContext;
 use windlass_domain::run::Refusal;
 use windlass_domain::run::approval::Question;
 use windlass_domain::run::command::Act;
@@ -31,6 +32,9 @@ pub trait Record: Send + Sync {
     /// The type of the run's work item, which never changes.
     async fn item_type(&self) -> Result<ItemType, RecordError>;
 
+    /// What was asked: the item as it stands, and the answers that the run was admitted with.
+    async fn asked(&self) -> Result<Asked, RecordError>;
+
     /// Whether the run's time is used up. Finalization still gets its steps.
     fn is_out_of_time(&self) -> bool;
 
@@ -39,6 +43,17 @@ pub trait Record: Send + Sync {
 
     /// Milliseconds of the boot clock, for measuring steps.
     fn boot_clock_ms(&self) -> u64;
+}
+
+/// What a run was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The item's title.
+    pub title: String,
+    /// The answers.
+    pub context: MaieuticContext,
+    /// Their digest.
+    pub context_digest: Digest,
 }
 
 /// Bytes to be stored with acts that name them.
@@ -92,6 +107,15 @@ pub trait Repository: Send + Sync {
     async fn patch(&self, base: Option<&ObjectId>, head: &ObjectId) -> Result<Patch, RepositoryError>;
     /// The paths of the files in a commit.
     async fn files(&self, commit: &ObjectId) -> Result<Vec<String>, RepositoryError>;
+    /// The files in a commit, with what tells whether one is worth reading.
+    async fn listing(&self, commit: &ObjectId) -> Result<Vec<ListedFile>, RepositoryError>;
+    /// The newest changes of a file behind a commit, newest first, at most `limit`.
+    async fn changes_of(
+        &self,
+        commit: &ObjectId,
+        path: &str,
+        limit: u32,
+    ) -> Result<Vec<Change>, RepositoryError>;
     /// A file of a commit; none when it is not there. At most `limit` bytes: a larger one is an error.
     async fn read(
         &self,
@@ -141,6 +165,28 @@ pub trait Repository: Send + Sync {
     fn git_folder(&self) -> String;
     /// The name of the bot branch.
     fn bot_branch(&self) -> String;
+}
+
+/// A file of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedFile {
+    /// Its path, relative to the repository.
+    pub path: String,
+    /// Whether it is a file, and no link or submodule.
+    pub regular: bool,
+    /// Its size; none where its content is not here.
+    pub bytes: Option<u64>,
+}
+
+/// A commit that changed a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The commit.
+    pub commit: ObjectId,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// The first paragraph of its message on one line.
+    pub subject: String,
 }
 
 /// Which of a run's worktrees.

@@ -65,6 +65,9 @@ pub struct LayerFile {
     /// How much may go on at once.
     #[serde(default)]
     pub limits: Limits,
+    /// What research may do without.
+    #[serde(default)]
+    pub research: Research,
     /// Patterns of paths that a change must not touch unseen; touching one is a finding.
     #[serde(default)]
     pub protected_paths: Vec<String>,
@@ -97,6 +100,14 @@ pub struct Limits {
     pub command_output_bytes: Option<u64>,
     /// How long a question waits for a person, in milliseconds.
     pub approval_time_ms: Option<u64>,
+}
+
+/// What research may do without. An empty field says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Research {
+    /// Whether it may go on without a provider, and say so in its report.
+    pub allow_degraded: Option<bool>,
 }
 
 /// Why a text is not a policy layer.

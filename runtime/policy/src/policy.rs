@@ -221,6 +221,13 @@ impl Policy {
         self.smallest(Self::DEFAULT_COMMAND_OUTPUT_BYTES, |limits| limits.command_output_bytes)
     }
 
+    /// Whether research may go on without a provider: yes, unless a layer says no.
+    #[must_use]
+    pub fn allow_degraded(&self) -> bool {
+        let above = self.ceiling.as_ref().is_none_or(|ceiling| ceiling.allow_degraded());
+        above && self.layers.iter().all(|layer| layer.file.research.allow_degraded != Some(false))
+    }
+
     /// How long a question waits for a person, in milliseconds.
     #[must_use]
     pub fn approval_time_ms(&self) -> u64 {

@@ -236,3 +236,24 @@ proptest! {
         prop_assert!(judge(both) >= judge(layers));
     }
 }
+
+#[test]
+fn research_may_go_without_a_provider_unless_a_layer_or_the_ceiling_says_no() {
+    let saying = |kind, says: Option<bool>| {
+        let research = says.map(|says| format!("[research]\nallow_degraded = {says}\n"));
+        Layer::parse(kind, "test", &format!("version = 1\n{}", research.unwrap_or_default())).unwrap()
+    };
+    let merged = |user, workspace| {
+        let layers = vec![saying(LayerKind::User, user), saying(LayerKind::Workspace, workspace)];
+        Policy::merge(layers, BTreeSet::new())
+    };
+    let (yes, no) = (Some(true), Some(false));
+    let cases =
+        [(None, None, true), (yes, None, true), (no, None, false), (no, yes, false), (yes, no, false)];
+    for (user, workspace, allowed) in cases {
+        assert_eq!(merged(user, workspace).allow_degraded(), allowed, "{user:?} {workspace:?}");
+        assert!(!merged(user, workspace).within(merged(no, None)).allow_degraded(), "{user:?} {workspace:?}");
+        assert_eq!(merged(user, workspace).within(merged(None, None)).allow_degraded(), allowed);
+    }
+    assert!(Layer::parse(LayerKind::User, "test", "version = 1\n[research]\nelse = true\n").is_err());
+}

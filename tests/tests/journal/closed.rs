@@ -11,8 +11,8 @@ use windlass_domain::run::approval::Question;
 use windlass_domain::run::step::StepKey;
 use windlass_domain::time::Timestamp;
 use windlass_engine::ports::{
-    Answered, Approvals, CheckCache, Children, ChildrenError, Held, Ports, Record, RecordError, Repository,
-    RepositoryError, Surroundings, WorktreeRole,
+    Answered, Approvals, Change, CheckCache, Children, ChildrenError, Held, ListedFile, Ports, Record,
+    RecordError, Repository, RepositoryError, Surroundings, WorktreeRole,
 };
 use windlass_policy::{Permit, RunTool, WriteWorktree};
 
@@ -46,6 +46,12 @@ impl Repository for Closed {
         closed()
     }
     async fn files(&self, _: &ObjectId) -> Result<Vec<String>, RepositoryError> {
+        closed()
+    }
+    async fn listing(&self, _: &ObjectId) -> Result<Vec<ListedFile>, RepositoryError> {
+        closed()
+    }
+    async fn changes_of(&self, _: &ObjectId, _: &str, _: u32) -> Result<Vec<Change>, RepositoryError> {
         closed()
     }
     async fn read(&self, _: &ObjectId, _: &str, _: u64) -> Result<Option<Vec<u8>>, RepositoryError> {

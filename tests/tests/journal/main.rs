@@ -22,7 +22,7 @@ use windlass_domain::run::{AttentionReason, BlockedReason, Outcome, Phase, RunSt
 use windlass_domain::time::Timestamp;
 use windlass_domain::workspace::Workspace;
 use windlass_engine::journal::Journal;
-use windlass_engine::ports::{Payload, Ports, Record, RecordError};
+use windlass_engine::ports::{Asked, Payload, Ports, Record, RecordError};
 use windlass_engine::{Recorded, RunContext, Stop};
 
 mod approvals;
@@ -71,6 +71,10 @@ impl Record for Direct {
 
     async fn item_type(&self) -> Result<ItemType, RecordError> {
         Ok(ItemType::Task)
+    }
+
+    async fn asked(&self) -> Result<Asked, RecordError> {
+        Err(RecordError::Unavailable("this engine has no item".to_owned()))
     }
 
     fn is_out_of_time(&self) -> bool {

@@ -4,4 +4,5 @@ mod markdown;
 mod sarif;
 
 pub use markdown::markdown;
+pub(crate) use markdown::{code, plain};
 pub use sarif::sarif;

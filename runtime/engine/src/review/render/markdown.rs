@@ -138,12 +138,12 @@ fn word(value: &impl serde::Serialize) -> String {
 }
 
 /// Text as code; a backtick in it would end the span.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     format!("`{}`", text.replace('`', "'").replace(|c: char| c.is_control(), " "))
 }
 
 /// Text whose marks mean nothing, except pairs of backticks.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let paired = text.matches('`').count().is_multiple_of(2);
     let mut in_code = false;
     let mut escaped = String::with_capacity(text.len());

@@ -1,0 +1,82 @@
+//! The report for people. What the repository says is data here: it cannot become headings, links or HTML.
+
+use std::fmt::Write as _;
+
+use windlass_contract::document::{Citation, Confidence, ResearchOption, ResearchProvider, ResearchReport};
+
+use crate::review::render::{code, plain};
+
+/// Writing into a string cannot fail; this keeps the callers free of that.
+macro_rules! put {
+    ($text:expr, $($arguments:tt)*) => {
+        writeln!($text, $($arguments)*).expect("a string takes all that is written")
+    };
+}
+
+/// The report as Markdown.
+#[must_use]
+pub fn markdown(report: &ResearchReport) -> String {
+    let mut text = String::from("# Research\n\n");
+    put!(text, "{}\n", plain(&report.question.goal));
+    put!(text, "- Searched: the repository at `{}`", short(report.commit.as_str()));
+    if report.degraded {
+        put!(text, "- **Degraded:** a provider was missing");
+        for missing in &report.degraded_reasons {
+            let provider = match missing.provider {
+                ResearchProvider::Model => "model",
+                ResearchProvider::Web => "web",
+            };
+            put!(text, "  - {provider}: {}", plain(&missing.reason));
+        }
+    }
+    put!(text, "\n## Summary\n\n{}", plain(&report.executive_summary));
+    put!(text, "\n## Options\n");
+    if report.options.is_empty() {
+        put!(text, "None: nothing was found to begin with.");
+    }
+    for option in &report.options {
+        write_option(&mut text, option);
+    }
+    put!(text, "\n## Open questions\n");
+    if report.open_questions.is_empty() {
+        put!(text, "None: for each part of the question there is a place that speaks of it.");
+    }
+    for question in &report.open_questions {
+        put!(text, "- {}", plain(question));
+    }
+    put!(text, "\n## Citations\n");
+    for citation in &report.citations {
+        write_citation(&mut text, citation);
+    }
+    text
+}
+
+fn write_option(text: &mut String, option: &ResearchOption) {
+    let mark = if option.recommended { " (recommended)" } else { "" };
+    let confidence = match option.confidence {
+        Confidence::Low => "low",
+        Confidence::Medium => "medium",
+        Confidence::High => "high",
+    };
+    put!(text, "### {}{mark}\n", plain(&option.title));
+    put!(text, "{}\n", plain(&option.summary));
+    for tradeoff in &option.tradeoffs {
+        put!(text, "- {}", plain(tradeoff));
+    }
+    put!(text, "- Confidence: {confidence}. Sources: {}.\n", option.citations.join(", "));
+}
+
+fn write_citation(text: &mut String, citation: &Citation) {
+    let commit = short(citation.commit.as_str());
+    match citation.lines {
+        Some(lines) => {
+            let place = format!("{}:{}-{}", citation.path, lines.first, lines.last);
+            put!(text, "- {}: {} at `{commit}`", citation.id, code(&place));
+        }
+        None => put!(text, "- {}: change `{commit}` of {}", citation.id, code(&citation.path)),
+    }
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..12).unwrap_or(commit)
+}
