@@ -1,4 +1,4 @@
-//! Twenty questions about a kept repository of real text, with the places that answer them.
+//! Twenty questions about a repository of this project's own files, with the places that answer them.
 
 use std::path::Path;
 
@@ -17,6 +17,7 @@ const AT_LEAST: usize = 16;
 
 #[derive(Deserialize)]
 struct Questions {
+    files: Vec<String>,
     question: Vec<Question>,
 }
 
@@ -26,52 +27,57 @@ struct Question {
     places: Vec<Place>,
 }
 
+/// An answer, by what its first and its last line hold: line numbers would not outlive the next change of the file.
 #[derive(Deserialize)]
 struct Place {
     path: String,
-    first: u64,
-    last: u64,
+    from: String,
+    to: Option<String>,
 }
 
 impl Place {
-    fn is_hit_by(&self, citation: &Value) -> bool {
-        let (Some(first), Some(last)) =
-            (citation["lines"]["first"].as_u64(), citation["lines"]["last"].as_u64())
-        else {
-            return false;
+    /// Its first and last line, counted from 1.
+    fn lines(&self, root: &Path) -> (u64, u64) {
+        let Self { path, from, to } = self;
+        let text = std::fs::read_to_string(root.join(path)).unwrap();
+        let holds = |words: &str, after: u64| -> Vec<u64> {
+            let numbered = (1..).zip(text.lines());
+            numbered.filter(|(at, line)| *at >= after && line.contains(words)).map(|(at, _)| at).collect()
         };
-        citation["path"] == self.path.as_str() && first <= self.last && self.first <= last
+        let [first] = holds(from, 1)[..] else {
+            panic!("not one line of {path} holds `{from}`: give the question's place anew");
+        };
+        let last = to.as_ref().map(|to| {
+            let found = holds(to, first).first().copied();
+            found.unwrap_or_else(|| panic!("no line of {path} holds `{to}`: give the question's place anew"))
+        });
+        (first, last.unwrap_or(first))
+    }
+
+    fn is_hit_by(&self, root: &Path, citation: &Value) -> bool {
+        let line = |end: &str| citation["lines"][end].as_u64();
+        // A citation of a commit has no lines.
+        let (Some(cited_first), Some(cited_last)) = (line("first"), line("last")) else { return false };
+        let (first, last) = self.lines(root);
+        citation["path"] == self.path.as_str() && cited_first <= last && first <= cited_last
     }
 }
 
-/// The files below a folder, as a repository with one commit.
-fn kept(folder: &Path) -> Repository {
-    let repository = Repository::unborn(&[]);
-    copy(folder, repository.path());
-    repository.commit("as it was kept");
-    repository
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            std::fs::create_dir_all(&target).unwrap();
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), &target).unwrap();
-        }
-    }
+/// These files of the checkout, as a repository with one commit.
+fn repository_of(root: &Path, files: &[String]) -> Repository {
+    let texts: Vec<String> =
+        files.iter().map(|file| std::fs::read_to_string(root.join(file)).unwrap()).collect();
+    let pairs: Vec<(&str, &str)> =
+        files.iter().zip(&texts).map(|(file, text)| (file.as_str(), text.as_str())).collect();
+    Repository::with(&pairs)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn most_questions_lead_to_the_place_that_answers_them_and_every_citation_is_there() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/research");
-    let Questions { question } =
-        toml::from_str(&std::fs::read_to_string(folder.join("questions.toml")).unwrap()).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let Questions { files, question } = toml::from_str(include_str!("questions.toml")).unwrap();
     assert_eq!(question.len(), 20);
-    let repository = kept(&folder.join("repository"));
+    let repository = repository_of(&root, &files);
     let home = Home::new();
     let runtime = home.runtime(Recover::All).await;
     let control = runtime.control();
@@ -88,7 +94,7 @@ async fn most_questions_lead_to_the_place_that_answers_them_and_every_citation_i
         let pack = document(&control, &run, "research/knowledge_evidence_pack.json").await;
         citations += assert_resolved(&repository, &report, &pack);
         let cited = report["citations"].as_array().unwrap();
-        if question.places.iter().any(|place| cited.iter().any(|citation| place.is_hit_by(citation))) {
+        if question.places.iter().any(|place| cited.iter().any(|citation| place.is_hit_by(&root, citation))) {
             hits += 1;
         } else {
             missed.push(&question.ask);
