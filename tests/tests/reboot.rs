@@ -5,8 +5,18 @@
 use serde_json::Value;
 use windlass_tests::{Held, Machine, Output, USER, USER_HOME};
 
-const GATE: &str = "/home/kim/gate";
-const REPOSITORY: &str = "/home/kim/repository";
+/// A place below the home of the machine's user.
+fn at_home(place: &str) -> String {
+    format!("{USER_HOME}/{place}")
+}
+
+fn gate() -> String {
+    at_home("gate")
+}
+
+fn repository() -> String {
+    at_home("repository")
+}
 
 /// A machine that is up, with the service installed by its user, who has a repository whose one check waits at a gate.
 fn machine() -> Machine {
@@ -16,10 +26,11 @@ fn machine() -> Machine {
     let installed = windlass(&machine, &["service", "install"]).ok().json();
     assert_eq!((&installed["enabled"], &installed["lingering"]), (&true.into(), &true.into()), "{installed}");
     assert_eq!(installed["program"], "/usr/local/bin/windlass");
-    let checks = format!("[[check]]\nname = \"gate\"\nargv = [\"cat\", \"{GATE}\"]\n");
+    let (gate, repository) = (gate(), repository());
+    let checks = format!("[[check]]\nname = \"gate\"\nargv = [\"cat\", \"{gate}\"]\n");
     let policy = windlass_policy::TEMPLATES[0].text.replace("sandbox = \"required\"", "sandbox = \"off\"");
     let script = format!(
-        "mkfifo {GATE} && mkdir -p .config/windlass {REPOSITORY}/.windlass && cd {REPOSITORY} && git init -q -b main . \
+        "mkfifo {gate} && mkdir -p .config/windlass {repository}/.windlass && cd {repository} && git init -q -b main . \
          && echo '# It' > README.md && cat > .windlass/checks.toml <<'END' && cat > ~/.config/windlass/policy.toml <<'END2' \
          && git add -A && git -c user.name=Kim -c user.email=kim@example.org commit -q -m first\n{checks}END\n{policy}\nEND2\n"
     );
@@ -31,8 +42,8 @@ fn machine() -> Machine {
 
 /// The installed binary, as the user, in the repository, over the user's bus.
 fn windlass(machine: &Machine, arguments: &[&str]) -> Output {
-    let folder = if arguments[0] == "service" { USER_HOME } else { REPOSITORY };
-    machine.user_in(folder, &[&["windlass", "--json"], arguments].concat())
+    let folder = if arguments[0] == "service" { USER_HOME.to_owned() } else { repository() };
+    machine.user_in(&folder, &[&["windlass", "--json"], arguments].concat())
 }
 
 fn systemctl(machine: &Machine, arguments: &[&str]) -> Output {
@@ -94,7 +105,7 @@ fn holders(machine: &Machine) -> String {
 
 /// Waits until the run's check is under way, and holds it there.
 fn at_the_gate(machine: &Machine) -> Held {
-    machine.meet(GATE)
+    machine.meet(&gate())
 }
 
 #[test]
@@ -158,7 +169,7 @@ fn a_service_that_leaves_when_idle_loses_no_call_that_wakes_it() {
     let before = machine.count_log("the service is ready");
     let add = "windlass item add --type task --id T-1$n --title x --quiet";
     let calls = format!("for n in $(seq {CALLS}); do {add} || exit 1; done");
-    machine.user_in(REPOSITORY, &["bash", "-c", &calls]).ok();
+    machine.user_in(&repository(), &["bash", "-c", &calls]).ok();
     let items = windlass(&machine, &["item", "list"]).ok().json();
     assert_eq!(items["items"].as_array().unwrap().len(), CALLS + 1);
     let starts = machine.count_log("the service is ready") - before;
@@ -173,7 +184,7 @@ fn after_a_crash_loop_runs_are_paused_until_somebody_starts_the_service() {
     let machine = machine();
     windlass(&machine, &["service", "stop"]).ok();
     // The policy is read before the service is ready: a pipe in its place holds it there.
-    let policy = "/home/kim/.config/windlass/policy.toml";
+    let policy = &at_home(".config/windlass/policy.toml");
     machine.user(&["bash", "-c", &format!("mv {policy} kept && mkfifo {policy}")]).ok();
     systemctl(&machine, &["start", "--no-block", "windlass.service"]).ok();
     for crash in 1..=3 {
@@ -226,7 +237,7 @@ fn finding(doctor: &Value, check: &str) -> (String, String, String) {
 fn a_store_that_must_not_be_touched_ends_the_service_with_78_and_systemd_leaves_it_alone() {
     let machine = machine();
     windlass(&machine, &["service", "stop"]).ok();
-    let capsule = machine.outside("/home/kim/.local/state/windlass/capsule");
+    let capsule = machine.outside(&at_home(".local/state/windlass/capsule"));
     let (format, data) = (capsule.join("format.json"), capsule.join("data.mdb"));
     let sound = std::fs::read(&format).unwrap();
     for (damage, file, bytes) in [
