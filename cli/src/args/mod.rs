@@ -7,6 +7,7 @@ pub(crate) mod approvals;
 pub(crate) mod bot;
 pub(crate) mod capsule;
 pub(crate) mod choice;
+pub(crate) mod diff;
 pub(crate) mod item;
 pub(crate) mod policy;
 pub(crate) mod reference;
@@ -85,6 +86,8 @@ pub(crate) enum Command {
     /// Questions that runs wait on: list and answer them
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
+    /// Print the change that a run proposes
+    Diff(diff::DiffArgs),
     /// The record: read it and verify it
     #[command(subcommand)]
     Capsule(capsule::CapsuleCommand),
@@ -126,6 +129,7 @@ impl Command {
         match self {
             Self::Item(command) => About { item: command.item(), ..About::default() },
             Self::Bot(command) => command.about(),
+            Self::Diff(args) => About { item: args.run.id.clone(), kind: None, run_id: args.run.run_id() },
             Self::Demo(_)
             | Self::Init(_)
             | Self::Approvals(_)

@@ -5,6 +5,7 @@
 mod approvals;
 mod bot;
 mod capsule;
+mod diff;
 mod init;
 mod item;
 mod policy;
@@ -16,6 +17,7 @@ use std::process;
 
 use windlass_contract::{ErrorCode, ExitCode, Fault};
 
+use crate::args::bot::BotCommand;
 use crate::args::usage::{NoCommand, flagged};
 use crate::args::{Cli, Command, service::ServiceCommand};
 use crate::exit::status;
@@ -90,7 +92,8 @@ fn in_a_runtime(output: Output, folders: Folders, command: Command) -> Result<Ex
 fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
     let drives_a_run = match command {
         Command::Demo(_) => true,
-        Command::Bot(crate::args::bot::BotCommand::Run(args)) => args.manner.ephemeral,
+        Command::Bot(BotCommand::Run(args)) => args.manner.ephemeral,
+        Command::Bot(BotCommand::Resume(args)) => args.manner.ephemeral,
         _ => false,
     };
     let mut builder = if drives_a_run {
@@ -108,6 +111,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<ExitCode, Failu
         Command::Item(command) => item::run(session, command).await,
         Command::Bot(command) => bot::run(session, command).await,
         Command::Approvals(command) => approvals::run(session, command).await,
+        Command::Diff(args) => diff::run(session, args).await,
         Command::Capsule(command) => capsule::run(session, command).await,
         Command::Policy(command) => policy::run(session, command).await,
         Command::Service(command) => service::run(session, command).await,

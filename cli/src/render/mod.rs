@@ -3,6 +3,7 @@
 pub(crate) mod approval;
 pub(crate) mod event;
 pub(crate) mod item;
+pub(crate) mod patch;
 pub(crate) mod policy;
 pub(crate) mod run;
 pub(crate) mod service;

@@ -5,7 +5,7 @@ use windlass_contract::schema::PRINTED;
 use crate::support::Place;
 
 /// Every command that people type, as the snapshot's name has it.
-const COMMANDS: [&str; 46] = [
+const COMMANDS: [&str; 47] = [
     "",
     "init",
     "item",
@@ -26,6 +26,7 @@ const COMMANDS: [&str; 46] = [
     "approvals",
     "approvals list",
     "approvals answer",
+    "diff",
     "capsule",
     "capsule verify",
     "capsule events",

@@ -53,7 +53,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
 
 /// What each command prints with `--json` when it succeeds, as the file name of its schema. Each prints one document, but
 /// `bot watch`, which prints one event a line. A command that fails prints a `result`.
-pub const PRINTED: [(&str, &str); 36] = [
+pub const PRINTED: [(&str, &str); 37] = [
     ("init", "workspace"),
     ("item add", "item"),
     ("item list", "item_list"),
@@ -70,6 +70,7 @@ pub const PRINTED: [(&str, &str); 36] = [
     ("bot cancel", "result"),
     ("approvals list", "approval_list"),
     ("approvals answer", "result"),
+    ("diff", "patch_bundle"),
     ("capsule verify", "verification"),
     ("capsule events", "event_page"),
     ("capsule get", "artifact"),

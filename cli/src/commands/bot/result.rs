@@ -45,7 +45,7 @@ fn errors(view: &RunView, outcome: &Outcome) -> Option<ErrorBody> {
 }
 
 /// The artifact that is a patch bundle: the file is named after its schema.
-fn patch_bundle(view: &RunView) -> Option<&ArtifactView> {
+pub(crate) fn patch_bundle(view: &RunView) -> Option<&ArtifactView> {
     let name = PatchBundle::SCHEMA.split('@').next()?;
     view.artifacts.iter().find(|artifact| {
         let path = artifact.artifact.path.as_str();
