@@ -23,8 +23,8 @@ use crate::fault::Refused;
 /// would hold up every other call.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
-/// Most bytes of a JSON artifact that is given as native values; a larger one is taken as a file descriptor.
-const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
+/// Most bytes of an artifact that is given as a value; a larger one is taken as a file descriptor.
+const MAX_VALUE_BYTES: usize = 1024 * 1024;
 
 /// What every object needs.
 #[derive(Clone)]
@@ -91,19 +91,39 @@ impl Desk {
 
     /// Reads an artifact that is a JSON object, as native values.
     pub(crate) async fn read_document(&self, uri: String) -> Result<Sent, Refused> {
-        let artifact = self.get_artifact(uri).await?;
-        let refuse = |why: String| {
-            Fault::new(ErrorCode::BadRequest, why)
-                .hint("take its bytes instead: windlass capsule get URI, or GetArtifact")
-        };
-        if artifact.bytes.len() > MAX_DOCUMENT_BYTES {
-            return Err(refuse(format!("the artifact is larger than {MAX_DOCUMENT_BYTES} bytes")).into());
-        }
+        let artifact = self.small_artifact(uri).await?;
         let document: Value = serde_json::from_slice(&artifact.bytes)
-            .map_err(|_| refuse(format!("the artifact is {}, not a JSON document", artifact.media_type)))?;
+            .map_err(|_| no_value(format!("the artifact is {}, not a JSON document", artifact.media_type)))?;
         to_fields(&document)
-            .map_err(|error| refuse(format!("the artifact is no native document: {error}")).into())
+            .map_err(|error| no_value(format!("the artifact is no native document: {error}")).into())
     }
+
+    /// Reads an artifact that is text.
+    pub(crate) async fn read_text(&self, uri: String) -> Result<String, Refused> {
+        let artifact = self.small_artifact(uri).await?;
+        match String::from_utf8(artifact.bytes) {
+            Ok(text) if !text.contains('\0') => Ok(text),
+            _ => {
+                Err(no_value(format!("the artifact is {}, and no text for D-Bus", artifact.media_type))
+                    .into())
+            }
+        }
+    }
+
+    /// An artifact of a size that is given as a value.
+    async fn small_artifact(&self, uri: String) -> Result<ArtifactBytes, Refused> {
+        let artifact = self.get_artifact(uri).await?;
+        if artifact.bytes.len() > MAX_VALUE_BYTES {
+            return Err(no_value(format!("the artifact is larger than {MAX_VALUE_BYTES} bytes")).into());
+        }
+        Ok(artifact)
+    }
+}
+
+/// An artifact that cannot be given as a value, and what to call instead.
+fn no_value(why: String) -> Fault {
+    Fault::new(ErrorCode::BadRequest, why)
+        .hint("take its bytes instead: windlass capsule get URI, or GetArtifact")
 }
 
 /// As many of the events as one answer takes, at least one, and whether there are more.

@@ -334,6 +334,13 @@ impl Manager {
         self.desk.read_document(uri).await
     }
 
+    /// An artifact that is text of at most a mebibyte, such as a patch or a report: for callers that cannot take a descriptor.
+    #[zbus(out_args("text"))]
+    async fn read_text(&self, uri: String) -> Result<String, Refused> {
+        let _call = self.desk.begin()?;
+        self.desk.read_text(uri).await
+    }
+
     /// Verifies the capsule; takes as long as it takes. Option: `head` (s), a head that was noted earlier.
     #[zbus(out_args("verification"))]
     async fn verify_capsule(&self, options: Received) -> Result<Sent, Refused> {
