@@ -118,7 +118,9 @@ impl Control for Local {
     }
 
     async fn resume_run(&self, caller: Caller, request: ResumeRun) -> Result<Accepted, Fault> {
-        resume::resume(&self.shared, caller, request).await
+        let mut accepted = resume::resume(&self.shared, caller, request).await?;
+        accepted.warnings.extend(surroundings::warnings(&self.shared));
+        Ok(accepted)
     }
 
     async fn list_approvals(&self, request: ListApprovals) -> Result<ApprovalList, Fault> {

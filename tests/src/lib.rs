@@ -5,17 +5,21 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a harness that cannot do its part ends the test")]
 
 mod bus;
+mod busctl;
 mod gate;
 mod home;
 mod machine;
 mod process;
 mod repository;
 mod story;
+mod terminal;
 
 pub use bus::PrivateBus;
+pub use busctl::{Busctl, Monitor};
 pub use gate::Gate;
 pub use home::{Home, Output, binary, has_program};
 pub use machine::{Held, Machine, USER, USER_HOME};
 pub use process::{Left, processes_of, wait_for_end_of, wait_until_gone};
 pub use repository::{Fingerprint, Repository};
 pub use story::{artifact, caller, check_schema, document, follow, prepare, review, show};
+pub use terminal::Terminal;

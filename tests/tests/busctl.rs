@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use windlass_domain::event::Event;
-use windlass_tests::{Gate, Home, PrivateBus, Repository, check_schema};
-
-const MANAGER: [&str; 3] = ["dev.windlass.Windlass1", "/dev/windlass/Windlass1", "dev.windlass.Manager1"];
+use windlass_tests::{Busctl, Gate, Home, PrivateBus, Repository, check_schema};
 
 /// The arguments of `AnswerContext` behind folder and item.
 const ANSWERS: [&str; 21] = [
@@ -52,21 +50,16 @@ impl Shell {
         shell
     }
 
-    /// What a call of the manager answers, as plain JSON.
     fn call(&self, method: &str, arguments: &[&str]) -> Value {
-        let call = [&["--json=short", "call"][..], &MANAGER, &[method], arguments].concat();
-        plain(&self.bus.busctl(&call).ok().json()["data"])
+        Busctl(&self.bus).call(method, arguments)
     }
 
     fn refused(&self, method: &str, arguments: &[&str]) -> String {
-        let done = self.bus.busctl(&[&["call"][..], &MANAGER, &[method], arguments].concat());
-        assert_ne!(done.code, 0, "{done:?}");
-        done.stderr
+        Busctl(&self.bus).refused(method, arguments)
     }
 
     fn property(&self, object: &str, name: &str) -> Value {
-        let get = ["--json=short", "get-property", MANAGER[0], object, "dev.windlass.Run1", name];
-        plain(&self.bus.busctl(&get).ok().json()["data"])
+        Busctl(&self.bus).property(object, name)
     }
 
     /// The run's id and object.
@@ -91,19 +84,6 @@ impl Shell {
                 return events;
             }
         }
-    }
-}
-
-/// A value as `busctl --json` prints it, without the signature beside each variant. The empty signature is JSON's null.
-fn plain(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => match (fields.len(), fields.get("type"), fields.get("data")) {
-            (2, Some(Value::String(signature)), Some(data)) if signature == "g" && data == "" => Value::Null,
-            (2, Some(Value::String(_)), Some(data)) => plain(data),
-            _ => Value::Object(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect()),
-        },
-        Value::Array(values) => Value::Array(values.iter().map(plain).collect()),
-        other => other.clone(),
     }
 }
 

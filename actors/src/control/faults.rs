@@ -188,7 +188,7 @@ fn item(refusal: &ItemRefusal) -> Fault {
             Fault::new(ErrorCode::IllegalMove, text).hint(format!("windlass bot cancel --run {run_id}"))
         }
         ItemRefusal::NotReady { id, .. } | ItemRefusal::OpenQuestions { id, .. } => {
-            Fault::new(ErrorCode::IllegalMove, text).hint(format!("windlass item edit --id {id} --help"))
+            Fault::new(ErrorCode::IllegalMove, text).hint(format!("windlass item intake --id {id} --form"))
         }
         ItemRefusal::NoSuchField { .. } | ItemRefusal::BadTitle { .. } => {
             Fault::new(ErrorCode::BadRequest, text)

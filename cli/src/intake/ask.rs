@@ -148,3 +148,16 @@ pub(crate) fn would_prompt(form: &str) -> Fault {
 fn single_line(text: &str) -> String {
     safe(&text.replace(['\n', '\r', '\t'], " ")).into_owned()
 }
+
+/// Answers of a list on one line, for the look at all of them.
+pub(crate) fn joined(list: &[String]) -> String {
+    list.iter().map(|text| safe(text)).collect::<Vec<_>>().join("; ")
+}
+
+/// Criteria on one line, for the look at all answers.
+pub(crate) fn criteria_in_words(criteria: &[AcceptanceCriterion]) -> String {
+    let one = |criterion: &AcceptanceCriterion| {
+        format!("{} (checked: {})", safe(&criterion.text), safe(&criterion.how_verified))
+    };
+    criteria.iter().map(one).collect::<Vec<_>>().join("; ")
+}

@@ -4,7 +4,7 @@ use windlass_contract::Fault;
 use windlass_domain::maieutic::{DelegationBounds, IntakeMode, MaieuticContext};
 use windlass_domain::time::Timestamp;
 
-use super::ask::{self, Decision};
+use super::ask::{self, Decision, criteria_in_words, joined};
 use crate::output::Output;
 use crate::render::table::facts;
 use crate::render::text::safe;
@@ -75,17 +75,11 @@ fn once(earlier: &MaieuticContext, answered_by: &str, now: Timestamp) -> Result<
 
 /// All answers, one a line.
 fn summary(context: &MaieuticContext) -> String {
-    let joined = |list: &[String]| list.iter().map(|text| safe(text)).collect::<Vec<_>>().join("; ");
-    let criteria: Vec<String> = context
-        .acceptance_criteria
-        .iter()
-        .map(|criterion| format!("{} (checked: {})", safe(&criterion.text), safe(&criterion.how_verified)))
-        .collect();
     let bounds = &context.delegation_bounds;
     let or_nothing = |text: String| if text.is_empty() { "nothing".to_owned() } else { text };
     facts(&[
         ("goal", safe(&context.goal).into_owned()),
-        ("done when", criteria.join("; ")),
+        ("done when", criteria_in_words(&context.acceptance_criteria)),
         ("constraints", joined(&context.constraints)),
         ("risks", joined(&context.risks)),
         ("may edit", or_nothing(joined(&bounds.may_edit))),

@@ -32,8 +32,7 @@ struct Answers {
     acceptance_criteria: Vec<Criterion>,
     risks: Option<Vec<String>>,
     delegation_bounds: Option<Bounds>,
-    #[serde(default)]
-    open_questions: Vec<String>,
+    open_questions: Option<Vec<String>>,
 }
 
 /// A criterion, with or without the way to check it.
@@ -47,11 +46,11 @@ enum Criterion {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Bounds {
-    may_edit: Vec<String>,
-    must_not_touch: Vec<String>,
+    may_edit: Option<Vec<String>>,
+    must_not_touch: Option<Vec<String>>,
     max_duration: Option<String>,
     max_duration_ms: Option<u64>,
-    network: bool,
+    network: Option<bool>,
 }
 
 /// Reads answers; `-` is standard input.
@@ -108,7 +107,15 @@ fn context(origin: &str, text: &str, answered_by: String, now: Timestamp) -> Res
     };
     note(answers.constraints.is_none(), "constraints");
     note(answers.risks.is_none(), "risks");
-    note(answers.delegation_bounds.is_none(), "delegation_bounds");
+    match &answers.delegation_bounds {
+        None => note(true, "delegation_bounds"),
+        Some(bounds) => {
+            note(bounds.may_edit.is_none(), "delegation_bounds.may_edit");
+            note(bounds.must_not_touch.is_none(), "delegation_bounds.must_not_touch");
+            note(bounds.network.is_none(), "delegation_bounds.network");
+        }
+    }
+    note(answers.open_questions.is_none(), "open_questions");
     let acceptance_criteria = answers.acceptance_criteria.into_iter().map(|criterion| match criterion {
         Criterion::Text(text) => AcceptanceCriterion { text, how_verified: String::new() },
         Criterion::Whole(criterion) => criterion,
@@ -119,7 +126,7 @@ fn context(origin: &str, text: &str, answered_by: String, now: Timestamp) -> Res
         acceptance_criteria: acceptance_criteria.collect(),
         risks: answers.risks.unwrap_or_default(),
         delegation_bounds: bounds(origin, answers.delegation_bounds.unwrap_or_default())?,
-        open_questions: answers.open_questions,
+        open_questions: answers.open_questions.unwrap_or_default(),
         mode: IntakeMode::Manifest,
         answered_at: now,
         answered_by,
@@ -137,10 +144,10 @@ fn bounds(origin: &str, bounds: Bounds) -> Result<DelegationBounds, Fault> {
         Fault::new(ErrorCode::BadRequest, format!("{origin}: delegation_bounds.max_duration: {problem}"))
     })?;
     Ok(DelegationBounds {
-        may_edit: bounds.may_edit,
-        must_not_touch: bounds.must_not_touch,
+        may_edit: bounds.may_edit.unwrap_or_default(),
+        must_not_touch: bounds.must_not_touch.unwrap_or_default(),
         max_duration_ms,
-        network: bounds.network,
+        network: bounds.network.unwrap_or_default(),
     })
 }
 
@@ -181,7 +188,8 @@ mod tests {
         .unwrap();
         assert_eq!(toml, json);
         assert_eq!(toml.missing(), []);
-        assert_eq!(toml.defaulted, ["risks"]);
+        let bounds = ["delegation_bounds.must_not_touch", "delegation_bounds.network"];
+        assert_eq!(toml.defaulted, [&["risks"][..], &bounds, &["open_questions"]].concat());
     }
 
     #[test]
@@ -190,7 +198,7 @@ mod tests {
         let missing: Vec<_> = context.missing().into_iter().map(|missing| missing.field).collect();
         assert_eq!(missing, ["goal", "acceptance_criteria[0].how_verified"]);
         assert_eq!(context.delegation_bounds, DelegationBounds::default());
-        assert_eq!(context.defaulted, ["constraints", "risks", "delegation_bounds"]);
+        assert_eq!(context.defaulted, ["constraints", "risks", "delegation_bounds", "open_questions"]);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use windlass_contract::Fault;
 use windlass_domain::item::{DeepIntake, IntakeForm};
 
-use super::ask::{self, Decision};
+use super::ask::{self, Decision, criteria_in_words, joined};
 use crate::output::Output;
+use crate::render::table::facts;
+use crate::render::text::safe;
 
 /// Asks for the whole form until the person saves it. A form may be saved unfinished: it is the promotion that needs more.
 ///
@@ -15,7 +17,10 @@ pub(crate) fn ask(output: &Output, earlier: IntakeForm) -> Result<IntakeForm, Fa
     loop {
         form = once(&form)?;
         let (score, needed) = (form.quality_score(), IntakeForm::PLANNED_SCORE);
-        output.complain(&format!("\nThis form scores {score} of 100; `planned` needs {needed}.\n"));
+        output.complain(&format!(
+            "\n{}\nThis form scores {score} of 100; `planned` needs {needed}.\n",
+            summary(&form)
+        ));
         if ask::decide()? == Decision::Save {
             return Ok(form);
         }
@@ -59,4 +64,30 @@ fn deep(earlier: &DeepIntake) -> Result<DeepIntake, Fault> {
         risk_register: text("What could go wrong, and what then?", &earlier.risk_register)?,
         non_goals_rationale: text("Why are the non-goals none?", &earlier.non_goals_rationale)?,
     })
+}
+
+/// All answers, one a line.
+fn summary(form: &IntakeForm) -> String {
+    let deep = &form.deep;
+    let said = |text: &str| safe(text).into_owned();
+    facts(&[
+        ("problem", said(&form.problem)),
+        ("outcome", said(&form.outcome)),
+        ("in scope", joined(&form.scope_in)),
+        ("non-goals", joined(&form.non_goals)),
+        ("done when", criteria_in_words(&form.acceptance_criteria)),
+        ("touches", joined(&form.integration_points)),
+        ("constraints", joined(&form.constraints)),
+        ("risks", joined(&form.risks)),
+        ("assumptions", joined(&form.assumptions)),
+        ("open questions", joined(&form.open_questions)),
+        ("components", said(&deep.components)),
+        ("dataflows", said(&deep.dataflows)),
+        ("integration mapping", said(&deep.integration_mapping)),
+        ("test plan", said(&deep.test_plan)),
+        ("threat model", said(&deep.threat_model)),
+        ("rollout plan", said(&deep.rollout_plan)),
+        ("risk register", said(&deep.risk_register)),
+        ("non-goals rationale", said(&deep.non_goals_rationale)),
+    ])
 }

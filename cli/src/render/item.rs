@@ -1,6 +1,9 @@
 //! Work items as text.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use windlass_contract::view::{ItemList, ItemView};
+use windlass_domain::id::ItemId;
 use windlass_domain::item::{IntakeForm, ItemBody};
 
 use super::style::HEADING;
@@ -9,12 +12,13 @@ use super::text::{safe, safe_lines};
 use super::time::local;
 use crate::args::choice::word;
 
-/// A table of items.
+/// A table of items as a tree: what belongs to an item stands below it, further in. An item whose parent is not in the list
+/// stands by itself.
 pub(crate) fn list(look: Look, list: &ItemList) -> String {
-    let rows = list.items.iter().map(|view| {
+    let rows = tree(&list.items).into_iter().map(|(depth, view)| {
         let state = view.state_name.as_deref().unwrap_or("-");
         vec![
-            cell(view.item.id.as_str()),
+            cell(&format!("{:width$}{}", "", view.item.id, width = depth * 2)),
             cell(view.item.item_type().word()),
             cell(state),
             cell(if view.active_runs.is_empty() { "" } else { "running" }),
@@ -22,6 +26,25 @@ pub(crate) fn list(look: Look, list: &ItemList) -> String {
         ]
     });
     table(look, &["id", "type", "state", "run", "title"], rows.collect())
+}
+
+/// The items with their depth, each followed by those that belong to it. Parents are above their children by type, so that
+/// there are no circles.
+fn tree(items: &[ItemView]) -> Vec<(usize, &ItemView)> {
+    let listed: BTreeSet<&ItemId> = items.iter().map(|view| &view.item.id).collect();
+    let mut children: BTreeMap<Option<&ItemId>, Vec<&ItemView>> = BTreeMap::new();
+    for view in items {
+        let parent = view.item.parent_id.as_ref().filter(|parent| listed.contains(parent));
+        children.entry(parent).or_default().push(view);
+    }
+    let of = |parent| children.get(&parent).into_iter().flatten().rev().copied();
+    let mut waiting: Vec<(usize, &ItemView)> = of(None).map(|view| (0, view)).collect();
+    let mut ordered = Vec::with_capacity(items.len());
+    while let Some((depth, view)) = waiting.pop() {
+        ordered.push((depth, view));
+        waiting.extend(of(Some(&view.item.id)).map(|child| (depth + 1, child)));
+    }
+    ordered
 }
 
 /// Everything about one item.

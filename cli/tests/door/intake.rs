@@ -1,13 +1,6 @@
 //! `item intake`: the only command that asks, and only in a terminal. Here the terminal is a real one.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
-
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use windlass_tests::Terminal;
 
 use crate::support::{Place, file};
 
@@ -26,6 +19,10 @@ fn place() -> Place {
     place
 }
 
+fn terminal(place: &Place, arguments: &[&str]) -> Terminal {
+    Terminal::start(place.windlass().args(arguments))
+}
+
 #[test]
 fn where_nobody_can_answer_nothing_is_asked() {
     let place = place();
@@ -42,7 +39,7 @@ fn where_nobody_can_answer_nothing_is_asked() {
 #[test]
 fn in_a_terminal_json_asks_nothing_either() {
     let place = place();
-    let mut terminal = Terminal::start(&place, &["item", "intake", "T-1", "--json"]);
+    let mut terminal = terminal(&place, &["item", "intake", "T-1", "--json"]);
     terminal.read();
     // Ends a question, if that was one, with another exit code.
     terminal.type_in("\u{3}");
@@ -57,7 +54,7 @@ fn answers_come_from_a_file() {
     assert_eq!((code, &item["answers"]["mode"]), (0, &"manifest".into()), "{item}");
     assert_eq!(
         item["answers"]["defaulted"],
-        serde_json::json!(["constraints", "risks", "delegation_bounds"])
+        serde_json::json!(["constraints", "risks", "delegation_bounds", "open_questions"])
     );
 
     let form = place
@@ -86,7 +83,7 @@ fn a_template_is_what_intake_takes() {
 #[test]
 fn a_person_is_asked_one_question_at_a_time_and_reviews_the_answers() {
     let place = place();
-    let mut terminal = Terminal::start(&place, &["item", "intake", "T-1"]);
+    let mut terminal = terminal(&place, &["item", "intake", "T-1"]);
     for (question, answer) in [
         ("What is to be achieved?", "find bugs"),
         ("Done when (1; empty ends)", "each names a line"),
@@ -122,88 +119,11 @@ fn earlier_answers_are_offered_and_leaving_changes_nothing() {
     let answers = file(&place.path("config"), "answers.toml", ANSWERS);
     place.ok(&["item", "intake", "T-1", "--answers", &answers]);
     let before = place.json(&["item", "show", "T-1"]).1;
-    let mut terminal = Terminal::start(&place, &["item", "intake", "T-1"]);
+    let mut terminal = terminal(&place, &["item", "intake", "T-1"]);
     terminal.answer("What is to be achieved?", " everywhere");
     let offered = terminal.answer("Done when (1; empty ends)", "\u{3}");
     assert!(offered.contains("find bugs everywhere"), "{offered}");
     assert_eq!(terminal.finish(), 10);
-    assert!(terminal.seen.contains("each names a line"), "{}", terminal.seen);
+    assert!(terminal.seen().contains("each names a line"), "{}", terminal.seen());
     assert_eq!(place.json(&["item", "show", "T-1"]).1, before);
-}
-
-/// A command with a terminal of its own, typed into by the test.
-struct Terminal {
-    master: File,
-    child: Child,
-    seen: String,
-}
-
-impl Terminal {
-    fn start(place: &Place, arguments: &[&str]) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let slave = || -> OwnedFd {
-            let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-            rustix::fs::open(&name, flags, Mode::empty()).unwrap()
-        };
-        tcsetwinsize(&master, Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-        let child = place
-            .windlass()
-            .args(arguments)
-            .env("TERM", "dumb")
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::from(slave()))
-            .stdout(Stdio::from(slave()))
-            .stderr(Stdio::from(slave()))
-            .spawn()
-            .unwrap();
-        Self { master: File::from(master), child, seen: String::new() }
-    }
-
-    /// Waits for a question, then types an answer and the enter key. Gives what was shown before the question.
-    fn answer(&mut self, question: &str, answer: &str) -> String {
-        let before = self.wait_for(question);
-        self.type_in(&format!("{answer}\r"));
-        before
-    }
-
-    /// Types; whether anybody reads it shows later.
-    fn type_in(&mut self, keys: &str) {
-        self.master.write_all(keys.as_bytes()).unwrap_or_default();
-    }
-
-    fn wait_for(&mut self, text: &str) -> String {
-        loop {
-            if let Some(at) = self.seen.find(text) {
-                return self.seen.drain(..at + text.len()).collect();
-            }
-            assert!(self.read(), "`{text}` was never shown; at the end stood:\n{}", self.seen);
-        }
-    }
-
-    /// Reads on; whether there was more.
-    fn read(&mut self) -> bool {
-        let mut bytes = [0; 4096];
-        // The kernel says EIO once nobody has the other end open.
-        let count = self.master.read(&mut bytes).unwrap_or(0);
-        self.seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
-        count > 0
-    }
-
-    /// Reads to the end, and gives the exit code.
-    fn finish(&mut self) -> i32 {
-        while self.read() {}
-        self.child.wait().unwrap().code().unwrap()
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // A test that stopped early must not leave the command waiting for an answer.
-        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
-            self.child.kill().and_then(|()| self.child.wait()).map(drop).unwrap_or_default();
-        }
-    }
 }

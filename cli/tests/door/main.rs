@@ -3,6 +3,7 @@
 
 mod help;
 mod intake;
+mod items;
 mod offline;
 mod policy;
 mod refusals;

@@ -128,9 +128,15 @@ impl MaieuticContext {
             mode: IntakeMode::Flags,
             answered_at: now,
             answered_by,
-            defaulted: ["constraints", "risks", "delegation_bounds", "acceptance_criteria[].how_verified"]
-                .map(str::to_owned)
-                .to_vec(),
+            defaulted: [
+                "constraints",
+                "risks",
+                "delegation_bounds",
+                "open_questions",
+                "acceptance_criteria[].how_verified",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         }
     }
 }

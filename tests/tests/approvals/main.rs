@@ -1,9 +1,6 @@
 //! Questions that policy raises: they wait through every death of the service, and end as somebody, or nobody, answers.
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
-
 use futures::TryStreamExt as _;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -23,7 +20,8 @@ use windlass_domain::run::event::{AttemptLoss, PolicyVerdict, RunEvent};
 use windlass_domain::run::step::{BranchPath, StepKey, StepName};
 use windlass_domain::time::Timestamp;
 use windlass_tests::{
-    Gate, Home, PrivateBus, Repository, caller, check_schema, follow, prepare, review, show, wait_until_gone,
+    Busctl, Gate, Home, PrivateBus, Repository, caller, check_schema, follow, prepare, review, show,
+    wait_until_gone,
 };
 
 mod changes;
@@ -416,50 +414,25 @@ async fn a_denied_run_is_continued_and_asks_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn busctl_alone_is_told_lists_and_answers() {
-    const MANAGER: [&str; 3] = ["dev.windlass.Windlass1", "/dev/windlass/Windlass1", "dev.windlass.Manager1"];
     let home = Home::new();
     policy(&home, &format!("{}subjects = [\"true 1\"]\n{}", tools("ask"), allow_rest()));
     let repository = two_checks();
     let bus = PrivateBus::start(&home);
     let control = bus.control().await;
     prepare(&control, &repository, &["T-1"]).await;
-    let mut monitor = Command::new("busctl")
-        .args([
-            "--user",
-            "monitor",
-            "--json=short",
-            "--match",
-            "type='signal',interface='dev.windlass.Manager1'",
-        ])
-        .env("DBUS_SESSION_BUS_ADDRESS", bus.address())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut ready = String::new();
-    BufReader::new(monitor.stderr.take().unwrap()).read_line(&mut ready).unwrap();
-    assert!(ready.starts_with("Monitoring"), "{ready}");
-    let mut signals = BufReader::new(monitor.stdout.take().unwrap()).lines();
-    let mut signal = |member: &str| loop {
-        let line: Value = serde_json::from_str(&signals.next().unwrap().unwrap()).unwrap();
-        if line["member"] == member {
-            return line["payload"]["data"].clone();
-        }
-    };
+    let busctl = Busctl(&bus);
+    let mut signals = busctl.monitor("type='signal',interface='dev.windlass.Manager1'");
     let run_id = submit(&control, &repository, json!({})).await;
-    let told = signal("ApprovalAsked");
+    let told = signals.signal("ApprovalAsked");
     assert_eq!((&told[0], &told[2], &told[3]), (&json!(run_id), &json!("tool.run"), &json!("true 1")));
     let id = told[1].as_str().unwrap();
-    let call =
-        |arguments: &[&str]| bus.busctl(&[&["--json=short", "call"][..], &MANAGER, arguments].concat());
-    let listed = call(&["ListApprovals", "a{sv}", "0"]).ok().json();
-    assert_eq!(listed["data"][0][0]["approval_id"]["data"], id);
-    call(&["AnswerApproval", "ssa{sv}", id, "allow", "0"]).ok();
-    let told = signal("ApprovalAnswered");
-    assert_eq!(told, json!([run_id, id, "approved"]));
-    assert_ne!(call(&["AnswerApproval", "ssa{sv}", id, "allow", "0"]).code, 0);
+    let listed = busctl.call("ListApprovals", &["a{sv}", "0"]);
+    assert_eq!(listed[0][0]["approval_id"], id);
+    let answer = ["ssa{sv}", id, "allow", "0"];
+    assert_eq!(busctl.call("AnswerApproval", &answer)[0]["run_id"], json!(run_id));
+    assert_eq!(signals.signal("ApprovalAnswered"), json!([run_id, id, "approved"]));
+    let refused = busctl.refused("AnswerApproval", &answer);
+    assert!(refused.contains("approval"), "{refused}");
     follow(&control, run_id).await;
     assert_eq!(ended_as(&show(&control, run_id).await), "succeeded");
-    monitor.kill().unwrap();
-    monitor.wait().unwrap();
 }

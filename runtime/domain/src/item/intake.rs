@@ -143,8 +143,58 @@ mod tests {
     }
 
     #[test]
+    fn each_field_counts_within_its_group() {
+        let one = || AcceptanceCriterion { text: "x".to_owned(), how_verified: "x".to_owned() };
+        let half = vec![one(), AcceptanceCriterion { how_verified: " ".to_owned(), ..one() }];
+        for (form, score) in [
+            (IntakeForm { acceptance_criteria: half, ..full() }, 90),
+            (IntakeForm { integration_points: Vec::new(), ..full() }, 92),
+            (IntakeForm { constraints: vec![" ".to_owned()], ..full() }, 93),
+            (IntakeForm { assumptions: Vec::new(), ..full() }, 95),
+            (IntakeForm { open_questions: vec!["why?".to_owned()], ..full() }, 100),
+        ] {
+            assert_eq!(form.quality_score(), score, "{form:?}");
+        }
+        let bare = IntakeForm {
+            problem: "x".to_owned(),
+            outcome: "x".to_owned(),
+            scope_in: vec!["x".to_owned()],
+            acceptance_criteria: vec![one()],
+            ..IntakeForm::default()
+        };
+        assert_eq!(
+            bare.quality_score(),
+            20 + 10 + 20,
+            "problem and outcome, scope, criteria with their checks"
+        );
+    }
+
+    #[test]
+    fn the_deep_fields_share_fifteen_points() {
+        let mut form = IntakeForm { deep: DeepIntake::default(), ..full() };
+        let mut scores = vec![form.quality_score()];
+        let fields: [fn(&mut DeepIntake) -> &mut String; 8] = [
+            |deep| &mut deep.components,
+            |deep| &mut deep.dataflows,
+            |deep| &mut deep.integration_mapping,
+            |deep| &mut deep.test_plan,
+            |deep| &mut deep.threat_model,
+            |deep| &mut deep.rollout_plan,
+            |deep| &mut deep.risk_register,
+            |deep| &mut deep.non_goals_rationale,
+        ];
+        for field in fields {
+            "x".clone_into(field(&mut form.deep));
+            scores.push(form.quality_score());
+        }
+        assert_eq!(scores, [85, 86, 88, 90, 92, 94, 96, 98, 100]);
+    }
+
+    #[test]
     fn a_missing_required_field_caps_the_score_at_zero() {
         assert_eq!(IntakeForm { problem: " ".to_owned(), ..full() }.quality_score(), 0);
+        assert_eq!(IntakeForm { outcome: String::new(), ..full() }.quality_score(), 0);
+        assert_eq!(IntakeForm { scope_in: Vec::new(), ..full() }.quality_score(), 0);
         assert_eq!(IntakeForm { acceptance_criteria: Vec::new(), ..full() }.quality_score(), 0);
         assert_eq!(IntakeForm::default().quality_score(), 0);
     }
