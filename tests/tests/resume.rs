@@ -5,12 +5,13 @@
 use serde_json::{Value, json};
 use windlass_actors::Recover;
 use windlass_contract::control::Control;
-use windlass_contract::request::{CancelRun, ResumeRun, VerifyCapsule};
+use windlass_contract::error::ErrorCode;
+use windlass_contract::request::{AnswerContext, CancelRun, ResumeRun, VerifyCapsule};
 use windlass_contract::view::RunView;
 use windlass_domain::event::EventData;
 use windlass_domain::id::RunId;
-use windlass_domain::run::Outcome;
 use windlass_domain::run::event::RunEvent;
+use windlass_domain::run::{BlockedReason, Outcome};
 use windlass_tests::{
     Gate, Home, PrivateBus, Repository, caller, check_schema, follow, prepare, review, show,
 };
@@ -108,6 +109,77 @@ async fn the_worktree_and_the_branch_are_taken_over() {
     let branch = view.branch_name.unwrap();
     assert_eq!(repository.git(&["show", &format!("{branch}:README.md")]), "# It\nmore");
     drop(before);
+    runtime.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_was_carried_once_is_carried_onto_a_target_that_moved_again() {
+    let home = Home::new();
+    let gate = Gate::new(&home);
+    // The fixer adds a secret, put together only there: the patch is not stored, and the run ends after its finalization.
+    let fixer = "[[fixer]]\nname = \"add\"\nargv = [\"sh\", \"-c\", \"echo ghp_''16C7e42F292c6912E7710c838347Ae178B4a >> notes.md\"]\n";
+    let checks = format!("{}{fixer}", gate.checks());
+    let repository = Repository::with(&[("notes.md", "# It\n"), (".windlass/checks.toml", &checks)]);
+    let runtime = home.runtime(Recover::All).await;
+    let control = runtime.control();
+    prepare(&control, &repository, &["T-1"]).await;
+    let move_target = |text: &str| {
+        repository.write_all(&[("other.md", text)]);
+        repository.commit(text)
+    };
+    let request = review(&repository, &json!({"write_mode": "worktree"}));
+    let first = control.submit_run(caller(), request).await.unwrap().run_id;
+    let held = gate.meet();
+    let target = move_target("moved");
+    drop(held);
+    follow(&control, first).await;
+    let first = show(&control, first).await;
+    let blocked = Outcome::Blocked { reason: BlockedReason::CaptureBlocked };
+    let branch = first.branch_name.clone().unwrap();
+    let stands_on = || repository.git(&["rev-parse", &format!("{branch}~1")]);
+    assert_eq!((outcome(&first), stands_on()), (&blocked, target));
+
+    let target = move_target("moved again");
+    let second = control.resume_run(caller(), resume(first.row.run_id)).await.unwrap().run_id;
+    follow(&control, second).await;
+    let second = show(&control, second).await;
+    assert_eq!((outcome(&second), stands_on()), (&blocked, target), "{second:?}");
+
+    // What a person puts on the branch is theirs: it is not moved away from under them.
+    repository.git(&[
+        "-C",
+        second.worktree_path.as_deref().unwrap(),
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "-m",
+        "mine",
+    ]);
+    let mine = repository.git(&["rev-parse", &branch]);
+    move_target("moved once more");
+    let third = control.resume_run(caller(), resume(second.row.run_id)).await.unwrap().run_id;
+    follow(&control, third).await;
+    let third = show(&control, third).await;
+    assert!(matches!(outcome(&third), Outcome::Failed { reason } if reason.contains(&mine)), "{third:?}");
+    assert_eq!(repository.git(&["rev-parse", &branch]), mine);
+    runtime.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_changed_meanwhile_are_not_taken_for_those_that_were_judged() {
+    let home = Home::new();
+    let gate = Gate::new(&home);
+    let repository = Repository::with(&[("README.md", "# It\n"), (".windlass/checks.toml", &gate.checks())]);
+    let runtime = home.runtime(Recover::All).await;
+    let control = runtime.control();
+    prepare(&control, &repository, &["T-1"]).await;
+    let first = cancelled(&control, &repository, &gate, &json!({})).await;
+    let mut context = review(&repository, &json!({})).context.unwrap();
+    context.goal = "something else".to_owned();
+    let answer = AnswerContext { folder: repository.text(), id: first.row.work_item_id.clone(), context };
+    control.answer_context(caller(), answer).await.unwrap();
+    let refused = control.resume_run(caller(), resume(first.row.run_id)).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::MaieuticIncomplete, "{refused:?}");
     runtime.stop().await;
 }
 

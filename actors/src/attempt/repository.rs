@@ -157,10 +157,12 @@ impl RepositoryPort for RunRepository {
     async fn move_bot_branch(
         &self,
         permit: &Permit<WriteWorktree>,
+        base: &ObjectId,
         from: &ObjectId,
         to: &ObjectId,
     ) -> Result<(), RepositoryError> {
-        let ask = MoveBranch { names: self.names.clone(), from: from.clone(), to: to.clone() };
+        let (names, base) = (self.names.clone(), base.clone());
+        let ask = MoveBranch { names, base, from: from.clone(), to: to.clone() };
         self.change(permit, ask, WorktreeMessage::MoveBranch).await
     }
 

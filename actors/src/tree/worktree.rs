@@ -55,9 +55,12 @@ pub(crate) struct Commit {
     pub(crate) at: Timestamp,
 }
 
-/// A bot branch to move.
+/// A bot branch to move to where its change was carried.
 pub(crate) struct MoveBranch {
     pub(crate) names: WorktreeNames,
+    /// Where the change begins.
+    pub(crate) base: ObjectId,
+    /// Where it ends.
     pub(crate) from: ObjectId,
     pub(crate) to: ObjectId,
 }
@@ -187,8 +190,16 @@ fn move_branch(
     permit: &Permit<WriteWorktree>,
     ask: MoveBranch,
 ) -> Result<(), RepositoryError> {
-    let moved = repository.move_bot_branch(permit, &ask.names.bot_branch, &ask.from, &ask.to);
-    moved.map_err(|error| failed(&error))
+    let MoveBranch { names, base, from, to } = ask;
+    let branch = &names.bot_branch;
+    let found = repository.bot_branch(branch).map_err(|error| failed(&error))?;
+    let carried = |found: &ObjectId| repository.is_carried(&base, &from, found);
+    // The run that this one continues had carried the same change onto an older target. Anything else there is not ours to move.
+    let from = match found {
+        Some(found) if found != from && carried(&found).map_err(|error| failed(&error))? => found,
+        _ => from,
+    };
+    repository.move_bot_branch(permit, branch, &from, &to).map_err(|error| failed(&error))
 }
 
 fn remove(

@@ -89,6 +89,31 @@ impl Repository {
         Ok(Rebase::Clean { target: onto.clone(), head: carried })
     }
 
+    /// Whether a commit is what [`Self::rebase`] makes of the commits after `base` up to `head` on some target, with at least
+    /// one of them left.
+    ///
+    /// # Errors
+    /// Those of [`Self::rebase`].
+    pub fn is_carried(
+        &self,
+        base: &ObjectId,
+        head: &ObjectId,
+        found: &ObjectId,
+    ) -> Result<bool, RebaseError> {
+        let objects = self.objects()?;
+        let mut target = found.clone();
+        // The target is as many commits behind as were carried: fewer than there are where it had some of the changes already.
+        for _ in self.commits_between(base, head)? {
+            let Some(parent) = objects.commit(&target)?.parent_ids().next() else { break };
+            target = id_of(parent);
+            let carried = self.rebase(base, head, &target)?;
+            if matches!(&carried, Rebase::Clean { head, .. } if head == found) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The commits after `base` up to `head`, oldest first.
     fn commits_between(&self, base: &ObjectId, head: &ObjectId) -> Result<Vec<ObjectId>, RebaseError> {
         let place = self.place();

@@ -159,6 +159,27 @@ impl RunContext {
         }
     }
 
+    /// Takes leave back for something that no rule about the act itself says.
+    ///
+    /// # Errors
+    /// [`Stop`] when the record cannot take it.
+    pub(crate) async fn withdraw<Act>(
+        &self,
+        wish: &Wish<'_>,
+        leave: Leave<Act>,
+        rule: &str,
+        why: &str,
+    ) -> Result<Leave<Act>, Stop> {
+        match leave {
+            Leave::Withdrawn { .. } => Ok(leave),
+            Leave::Granted { rule: recorded, .. } => {
+                let key = self.key(crate::journal::WITHDRAWN);
+                self.decided(key, wish, PolicyVerdict::Deny, rule).await?;
+                Ok(Leave::Withdrawn { rule: recorded, why: why.to_owned() })
+            }
+        }
+    }
+
     async fn where_policy_asks<Act>(
         &self,
         wish: &Wish<'_>,

@@ -143,10 +143,12 @@ pub trait Repository: Send + Sync {
         head: &ObjectId,
         onto: &ObjectId,
     ) -> Result<Rebase, RepositoryError>;
-    /// Moves the bot branch with its worktree from one commit to another.
+    /// Moves the bot branch with its worktree to where the change `base..from` was carried: from the change itself, or from where
+    /// an earlier run had carried it.
     async fn move_bot_branch(
         &self,
         permit: &Permit<WriteWorktree>,
+        base: &ObjectId,
         from: &ObjectId,
         to: &ObjectId,
     ) -> Result<(), RepositoryError>;

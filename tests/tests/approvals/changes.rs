@@ -35,6 +35,37 @@ async fn a_policy_that_became_narrower_between_two_attempts_holds_for_the_second
     assert_eq!(std::fs::read_dir(home.state().join("holds")).map_or(0, Iterator::count), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_that_is_required_between_two_attempts_ends_what_runs_without_one() {
+    let home = Home::new();
+    let gate = Gate::new(&home);
+    policy(&home, &tools("allow"));
+    // The base has a check whose result is kept for another time, under a key that says whether it ran in a sandbox.
+    let known = "[[check]]\nname = \"known\"\nargv = [\"cat\", \"README.md\"]\n";
+    let checks = format!("{known}{}", gate.checks());
+    let repository = Repository::with(&[("README.md", "# It\n"), (".windlass/checks.toml", &checks)]);
+    repository.write_all(&[("README.md", "# It is\n")]);
+    repository.commit("second");
+    let bus = PrivateBus::start(&home);
+    let control = bus.control().await;
+    prepare(&control, &repository, &["T-1"]).await;
+    let run_id = submit(&control, &repository, json!({"base": "HEAD~1"})).await;
+    let held = gate.meet();
+    wait_until_gone(control.service_status().await.unwrap().pid, Signal::KILL);
+    let required = std::fs::read_to_string(home.config().join("policy.toml")).unwrap();
+    let required = required.replace("sandbox = \"off\"", "sandbox = \"required\"");
+    std::fs::write(home.config().join("policy.toml"), required).unwrap();
+    let control = bus.control().await;
+    let events = follow(&control, run_id).await;
+    drop(held);
+    let run = show(&control, run_id).await;
+    assert_eq!(ended_as(&run), "policy_denied", "{run:?}");
+    assert!(run.row.summary.contains("must run in a sandbox"), "{run:?}");
+    let withdrawn = (PolicyVerdict::Deny, "built-in/sandbox".to_owned());
+    assert!(decisions(&events).contains(&withdrawn), "{events:?}");
+    assert_eq!(std::fs::read_dir(home.state().join("holds")).map_or(0, Iterator::count), 0);
+}
+
 #[test]
 fn a_changed_policy_holds_at_once_and_a_broken_one_never_widens() {
     let home = Home::new();

@@ -80,6 +80,7 @@ impl Repository for Closed {
         _: &Permit<WriteWorktree>,
         _: &ObjectId,
         _: &ObjectId,
+        _: &ObjectId,
     ) -> Result<(), RepositoryError> {
         closed()
     }

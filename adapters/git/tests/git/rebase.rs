@@ -75,6 +75,32 @@ fn commits_are_carried_with_their_messages_and_times() {
 }
 
 #[test]
+fn what_was_carried_is_known_again_and_a_commit_on_top_is_not() {
+    let scene = Scene::new();
+    let base = scene.id("HEAD");
+    scene.write("b.txt", "of both\n");
+    scene.commit("one");
+    scene.write("c.txt", "of the bot\n");
+    let head = scene.commit("two");
+    let repository = scene.open();
+    for (with, carried) in [(("d.txt", "other\n"), 2), (("b.txt", "of both\n"), 1)] {
+        git(&scene.user(), &["reset", "-q", "--hard", base.as_str()]);
+        scene.write(with.0, with.1);
+        let onto = scene.commit("target");
+        let new = clean(repository.rebase(&base, &head, &onto).unwrap());
+        assert_eq!(scene.id(&format!("{new}~{carried}")), onto);
+        assert!(repository.is_carried(&base, &head, &new).unwrap());
+        for other in [&base, &head, &onto] {
+            assert!(!repository.is_carried(&base, &head, other).unwrap(), "{other}");
+        }
+        git(&scene.user(), &["reset", "-q", "--hard", new.as_str()]);
+        scene.write("e.txt", "of a person\n");
+        let on_top = scene.commit("more");
+        assert!(!repository.is_carried(&base, &head, &on_top).unwrap(), "a person's commit is not the bot's");
+    }
+}
+
+#[test]
 fn a_change_that_the_target_already_has_is_left_out() {
     let scene = Scene::new();
     let same = |scene: &Scene| scene.write("b.txt", "the same\n");

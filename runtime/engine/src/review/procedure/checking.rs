@@ -180,10 +180,9 @@ async fn tool_versions(
         let argv = vec![program.clone(), flag.to_owned()];
         let command = Command { name: program, argv: &argv, origin: prepared.plan.checks.origin };
         let step = format!("version {program}");
-        let surroundings = &prepared.inputs.surroundings;
         // A version only makes results of the base reusable: no reason to trouble a person.
         let leave =
-            review.leave_to_run(review.context, &command, &step, Asking::Nobody, surroundings).await?;
+            review.leave_to_run(review.context, &command, &step, Asking::Nobody, &prepared.inputs).await?;
         let Ok(leave) = leave else { continue };
         let limits = ChildLimits { time_ms: VERSION_TIME_MS, output_bytes: 64 * 1024, grace_ms: GRACE_MS };
         let spec = review.spec(prepared, &argv, &scratch, &scratch, limits);
@@ -239,13 +238,13 @@ impl Review<'_> {
             at: side.name.to_owned(),
             argv: check.argv.clone(),
             rule: String::new(),
-            sandboxed: self.sandboxed(),
+            sandboxed: prepared.inputs.sandboxed,
             result: CommandResult::NotRun { why: String::new() },
             duration_ms: 0,
             output_digest: None,
         };
-        let (step, surroundings) = (format!("check {}", check.name), &prepared.inputs.surroundings);
-        let leave = match self.leave_to_run(context, &command, &step, Asking::Person, surroundings).await? {
+        let (step, inputs) = (format!("check {}", check.name), &prepared.inputs);
+        let leave = match self.leave_to_run(context, &command, &step, Asking::Person, inputs).await? {
             Ok(leave) => leave,
             Err(NotRun { why, rule }) => {
                 (ran.result, ran.rule) = (CommandResult::NotRun { why }, rule);
@@ -253,7 +252,7 @@ impl Review<'_> {
             }
         };
         leave.rule().clone_into(&mut ran.rule);
-        let key = cache_key(side, check, versions, self.sandboxed())?;
+        let key = cache_key(side, check, versions, inputs.sandboxed)?;
         let cached = match key {
             Some(key) => self.cached(context, check, key).await?,
             None => None,

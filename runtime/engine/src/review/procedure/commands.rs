@@ -8,12 +8,18 @@ use windlass_domain::run::BlockedReason;
 use windlass_policy::{Approved, Capability, CheckOrigin, RunTool, SandboxRule, WriteWorktree};
 
 use super::Review;
-use super::inputs::{Prepared, failed, repository};
+use super::inputs::{Inputs, Prepared, failed, repository};
 use crate::context::RunContext;
 use crate::leave::{Asking, Leave, NoLeave, Wish};
-use crate::ports::{SandboxSupport, Surroundings, WorktreeRole};
+use crate::ports::{SandboxSupport, WorktreeRole};
 use crate::review::checks::Ecosystem;
 use crate::stop::Stop;
+
+/// What stands in the place of a rule's id where the run would have to go on outside the sandbox that policy now requires.
+const SANDBOX_RULE: &str = "built-in/sandbox";
+
+/// Why it does not, in a sentence fragment.
+const UNWALLED: &str = "commands must run in a sandbox, and this run began without one";
 
 /// A command that is about to be run.
 pub(super) struct Command<'a> {
@@ -79,14 +85,15 @@ impl Review<'_> {
         context.leave(&wish, judge).await
     }
 
-    /// Asks for leave to run a command, and whether there is a sandbox where one is required.
+    /// Asks for leave to run a command, and whether there is a sandbox where one is required. A run that began without one starts
+    /// nothing more once policy requires it.
     pub(super) async fn leave_to_run(
         &self,
         context: &RunContext,
         command: &Command<'_>,
         step: &str,
         asking: Asking,
-        surroundings: &Surroundings,
+        inputs: &Inputs,
     ) -> Result<Result<Leave<RunTool>, NotRun>, Stop> {
         let subject = command.argv.join(" ");
         let wish = Wish { capability: Capability::ToolRun, subject: &subject, step, asking };
@@ -101,9 +108,13 @@ impl Review<'_> {
                 return Ok(Err(NotRun { why, rule }));
             }
         };
-        if self.policy.sandbox() == SandboxRule::Required
-            && let SandboxSupport::Unusable { reason } = &surroundings.sandbox
-        {
+        if !inputs.sandboxed {
+            return match self.policy.sandbox() {
+                SandboxRule::Off => Ok(Ok(leave)),
+                SandboxRule::Required => context.withdraw(&wish, leave, SANDBOX_RULE, UNWALLED).await.map(Ok),
+            };
+        }
+        if let SandboxSupport::Unusable { reason } = &inputs.surroundings.sandbox {
             let why = format!(
                 "`{}` must run in a sandbox and there is none: {reason}; or say sandbox = \"off\" in your policy",
                 command.name
@@ -111,11 +122,6 @@ impl Review<'_> {
             return Ok(Err(NotRun { why, rule: leave.rule().to_owned() }));
         }
         Ok(Ok(leave))
-    }
-
-    /// Whether commands run inside a sandbox.
-    pub(super) fn sandboxed(&self) -> bool {
-        self.policy.sandbox() == SandboxRule::Required
     }
 
     /// The child for a command in a worktree, with a scratch folder of its own side.
@@ -141,7 +147,7 @@ impl Review<'_> {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         env.extend(needs.env);
-        let sandbox = if self.sandboxed() {
+        let sandbox = if prepared.inputs.sandboxed {
             let mut readable = needs.readable;
             readable.extend([repository(self).git_folder(), format!("{worktree}/.git")]);
             let mut writable = vec![worktree.to_owned(), scratch.to_owned(), home, temporary];

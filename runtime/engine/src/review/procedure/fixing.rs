@@ -90,13 +90,13 @@ async fn run_fixer(
         at: "worktree".to_owned(),
         argv: fixer.argv.clone(),
         rule: String::new(),
-        sandboxed: review.sandboxed(),
+        sandboxed: prepared.inputs.sandboxed,
         result: CommandResult::NotRun { why: String::new() },
         duration_ms: 0,
         output_digest: None,
     };
-    let (step, surroundings) = (format!("fix {}", fixer.name), &prepared.inputs.surroundings);
-    let leave = match review.leave_to_run(context, &command, &step, Asking::Person, surroundings).await? {
+    let (step, inputs) = (format!("fix {}", fixer.name), &prepared.inputs);
+    let leave = match review.leave_to_run(context, &command, &step, Asking::Person, inputs).await? {
         Ok(leave) => leave,
         Err(NotRun { why, rule }) => {
             (ran.result, ran.rule) = (CommandResult::NotRun { why }, rule);
@@ -163,7 +163,7 @@ pub(super) async fn finalize(
         .await?;
     let (from, to) = match &rebase {
         Rebase::Clean { target, head } => {
-            move_branch(review, &context, commit, head).await?;
+            move_branch(review, &context, &prepared.inputs.head, commit, head).await?;
             (target.clone(), head.clone())
         }
         Rebase::NotNeeded | Rebase::Conflict { .. } => (head.clone(), commit.clone()),
@@ -174,13 +174,14 @@ pub(super) async fn finalize(
 async fn move_branch(
     review: &Review<'_>,
     context: &crate::context::RunContext,
+    base: &ObjectId,
     from: &ObjectId,
     to: &ObjectId,
 ) -> Result<(), Stop> {
     let leave = review.leave_to_write(context, &WorktreeRole::Bot, "move branch").await?;
     context
         .step("move branch", &(from, to), || async {
-            repository(review).move_bot_branch(leave.permit()?, from, to).await.map_err(failed)
+            repository(review).move_bot_branch(leave.permit()?, base, from, to).await.map_err(failed)
         })
         .await
 }

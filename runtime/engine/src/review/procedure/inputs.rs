@@ -10,7 +10,7 @@ use windlass_domain::digest::Digest;
 use windlass_domain::item::ItemType;
 use windlass_domain::run::Phase;
 use windlass_domain::run::request::Scope;
-use windlass_policy::CheckOrigin;
+use windlass_policy::{CheckOrigin, SandboxRule};
 
 use super::Review;
 use crate::context::Recorded;
@@ -35,6 +35,8 @@ pub(super) struct Inputs {
     pub(super) item_type: ItemType,
     /// The digest of the policy that holds.
     pub(super) policy: Digest,
+    /// Whether commands run inside a sandbox, in all attempts.
+    pub(super) sandboxed: bool,
     /// The machine around the checks.
     pub(super) surroundings: Surroundings,
 }
@@ -150,6 +152,7 @@ async fn fix_inputs(review: &Review<'_>) -> Result<Inputs, Stop> {
         target: named.starts_with("refs/heads/").then(|| named.to_owned()),
         item_type: review.context.ports().record.item_type().await?,
         policy,
+        sandboxed: review.policy.sandbox() == SandboxRule::Required,
         surroundings: surroundings.map_err(|error| Stop::failed(error.message))?,
     })
 }
