@@ -188,8 +188,10 @@ impl Home {
 /// It is not there.
 #[must_use]
 pub fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own file");
-    let folder = test.parent().and_then(Path::parent).expect("tests are in target/<profile>/deps");
+    let own = std::env::current_exe().expect("a program knows its own file");
+    let folder = own.parent().expect("a file is in a folder");
+    // Tests are in target/<profile>/deps, programs beside the binary.
+    let folder = if folder.ends_with("deps") { folder.parent().expect("it is not the root") } else { folder };
     let binary = folder.join("windlass");
     assert!(
         binary.exists(),

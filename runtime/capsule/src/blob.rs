@@ -10,6 +10,7 @@ use std::path::Path;
 
 use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::digest::Digest;
+use windlass_failpoint::{Place, pass};
 
 use crate::error::{ReadError, StageError};
 use crate::folder;
@@ -70,6 +71,7 @@ pub(crate) fn stage(
     let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
     let inline = if bytes.len() > MAX_INLINE_BLOB_BYTES {
         write_file(capsule, digest, &bytes)?;
+        pass(Place::BlobStored);
         None
     } else {
         Some(bytes)

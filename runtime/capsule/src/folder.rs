@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use windlass_failpoint::{Breakage, Place, breaks, pass};
+
 use crate::error::{OpenError, ReadError};
 use crate::record::FORMAT;
 use crate::rows::CapsuleHead;
@@ -159,17 +161,28 @@ pub(crate) fn io_error(path: &Path, doing: &'static str, source: io::Error) -> O
 /// Writes a file under its final name, whole and synced or not at all.
 pub(crate) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(temporary)?;
-    let written =
-        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(temporary, path));
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| sync_file(&file))
+        .inspect(|()| pass(Place::FileWritten))
+        .and_then(|()| fs::rename(temporary, path));
     if let Err(error) = written {
         // The first error is the one to tell; the leftover has a name that nothing reads.
         let _ = fs::remove_file(temporary);
         return Err(error);
     }
+    pass(Place::FileRenamed);
     path.parent().map_or(Ok(()), sync_folder)
 }
 
+fn sync_file(file: &File) -> io::Result<()> {
+    if breaks(Breakage::NoFileSync) { Ok(()) } else { file.sync_all() }
+}
+
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if breaks(Breakage::NoFolderSync) {
+        return Ok(());
+    }
     File::open(folder)?.sync_all()
 }
 

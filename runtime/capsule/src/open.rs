@@ -8,6 +8,7 @@ use heed::{EnvFlags, EnvOpenOptions};
 use windlass_domain::event::Event;
 use windlass_domain::id::Cursor;
 use windlass_domain::time::Timestamp;
+use windlass_failpoint::{Breakage, Place, breaks, pass};
 
 use crate::error::{FaultClass, OpenError, ReadError, StoreFault};
 use crate::folder;
@@ -45,15 +46,20 @@ pub fn create_or_open(
     observer: Observer,
 ) -> Result<(Writer, Reader), OpenError> {
     folder::make(folder)?;
+    pass(Place::CapsuleMade);
     let lock = Lock::take(folder, holder)?;
     let format = writable_format(folder)?;
     folder::check_data(folder, format.is_some())?;
     let map_bytes = options.map_bytes.next_multiple_of(MAP_STEP_BYTES);
-    let store = map(folder, Some(map_bytes), EnvFlags::empty())?;
+    let flags = if breaks(Breakage::NoSync) { EnvFlags::NO_SYNC } else { EnvFlags::empty() };
+    let store = map(folder, Some(map_bytes), flags)?;
+    pass(Place::CapsuleMapped);
     store.clear_stale_readers().map_err(|error| store_error(folder, error))?;
     let tables = Tables::create(&store).map_err(|error| store_error(folder, error))?;
     let head = settle(folder, &store, &tables, format.is_some())?;
+    pass(Place::CapsuleSettled);
     folder::remove_clean(folder)?;
+    pass(Place::CapsuleUnmarked);
     let reader = Reader::new(Arc::new(Inner { store, tables, folder: folder.to_owned(), writable: true }));
     let writer = Writer::start(reader.clone(), lock, head, options, map_bytes, observer)
         .map_err(|source| folder::io_error(folder, "given a writer thread", source))?;
@@ -125,6 +131,7 @@ fn settle(
             let mut txn = store.write_txn().map_err(fails)?;
             tables.meta.put(&mut txn, HEAD_KEY, &bytes).map_err(read)?;
             txn.commit().map_err(fails)?;
+            pass(Place::CapsuleHeaded);
             head
         }
     };
@@ -158,7 +165,7 @@ fn map(folder: &Path, map_bytes: Option<usize>, flags: EnvFlags) -> Result<Store
     if let Some(bytes) = map_bytes {
         options.map_size(bytes);
     }
-    // SAFETY: the flags are none or READ_ONLY, so locking and syncing stay on. The file is changed only through LMDB:
+    // SAFETY: the flags are none or READ_ONLY, so locking and syncing stay on; `no-sync` is a breakage that only tests have. The file is changed only through LMDB:
     // writers are kept apart by the capsule's lock, and the folder is private to the user. A file that is cut short
     // from outside raises a signal, which is why a child process verifies after an unclean stop.
     unsafe { options.flags(flags).open(folder) }.map_err(|error| store_error(folder, error))

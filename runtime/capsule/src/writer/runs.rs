@@ -9,6 +9,7 @@ use windlass_domain::run;
 use windlass_domain::run::command::RunCommand;
 use windlass_domain::run::event::RunEvent;
 use windlass_domain::run::step::StepResult;
+use windlass_failpoint::{Breakage, breaks};
 
 use super::Written;
 use super::draft::Draft;
@@ -60,6 +61,9 @@ impl Draft<'_> {
         let of_entry = staged.into_iter().filter_map(StagedBlob::into_inline);
         let kept = of_entry.filter(|(digest, _)| named.iter().any(|blob| blob.digest == *digest));
         self.plan.blobs.extend(kept);
+        if breaks(Breakage::BlobAfterEvent) {
+            return Ok(());
+        }
         let view = self.view();
         for NamedBlob { digest, bytes } in named {
             let stored = match self.plan.blobs.iter().find(|(kept, _)| *kept == digest) {

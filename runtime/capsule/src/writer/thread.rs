@@ -5,9 +5,12 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
+use windlass_domain::event::Event;
+use windlass_failpoint::{Breakage, Place, breaks, pass};
+
 use super::batch::{Batch, BatchFault, RunCache};
 use super::{Answer, Class, End, Entry, Message, Op, Shared, Written};
-use crate::error::WriteError;
+use crate::error::{OpenError, WriteError};
 use crate::folder;
 use crate::lock::Lock;
 use crate::open::{Clock, Observer};
@@ -49,6 +52,14 @@ struct Gathered {
     ends: Option<Ending>,
 }
 
+/// What a transaction came to.
+struct Outcomes {
+    /// Each entry's outcome, and how many of the events are its own.
+    of_entries: Vec<(Result<Written, WriteError>, usize)>,
+    /// In the order of the entries.
+    events: Vec<Event>,
+}
+
 #[derive(Clone, Copy)]
 enum Ending {
     /// Somebody closed the writer.
@@ -71,7 +82,7 @@ impl Loop {
             match gathered.ends {
                 None => {}
                 Some(Ending::Abandoned) => break End::Closed,
-                Some(Ending::Closed) => match folder::write_clean(self.reader.folder(), &self.head) {
+                Some(Ending::Closed) => match self.mark_clean() {
                     Ok(()) => break End::Closed,
                     Err(error) => break End::Fatal(format!("the clean stop cannot be marked: {error}")),
                 },
@@ -82,6 +93,13 @@ impl Loop {
         }
         // Set before the queue is dropped: what still waits is answered with it.
         let _ = self.shared.end.set(end);
+    }
+
+    fn mark_clean(&self) -> Result<(), OpenError> {
+        pass(Place::WriterClosing);
+        folder::write_clean(self.reader.folder(), &self.head)?;
+        pass(Place::WriterClosed);
+        Ok(())
     }
 
     /// Waits for one entry and takes what waits behind it. Streamed entries alone wait a little for company.
@@ -114,13 +132,12 @@ impl Loop {
         if entries.is_empty() {
             return Ok(());
         }
-        let (ops, answers): (Vec<Op>, Vec<Answer>) =
+        let (ops, mut answers): (Vec<Op>, Vec<Answer>) =
             entries.into_iter().map(|entry| (entry.op, entry.answer)).unzip();
-        match self.transact(ops) {
-            Ok(results) => {
-                for (answer, result) in answers.into_iter().zip(results) {
-                    answer.give(result);
-                }
+        match self.transact(ops, &mut answers) {
+            Ok(outcomes) => {
+                outcomes.answer(answers);
+                pass(Place::WriterAnswered);
                 Ok(())
             }
             Err(fault) => {
@@ -139,16 +156,23 @@ impl Loop {
         }
     }
 
-    fn transact(&mut self, ops: Vec<Op>) -> Result<Vec<Result<Written, WriteError>>, BatchFault> {
+    fn transact(&mut self, ops: Vec<Op>, answers: &mut Vec<Answer>) -> Result<Outcomes, BatchFault> {
+        pass(Place::WriterGathered);
         let store = &self.reader.inner().store;
         let mut batch = Batch::begin(self.reader.inner(), self.head, (self.clock)(), &mut self.runs)?;
-        let mut outcomes = Vec::with_capacity(ops.len());
+        let mut of_entries = Vec::with_capacity(ops.len());
         for op in ops {
             let before = batch.events().len();
             let outcome = batch.entry(op)?;
-            outcomes.push((outcome, batch.events().len() - before));
+            of_entries.push((outcome, batch.events().len() - before));
         }
-        let (head, mut events) = batch.commit()?;
+        if breaks(Breakage::AnswerBeforeCommit) {
+            let (of_entries, events) = (std::mem::take(&mut of_entries), batch.events().to_vec());
+            Outcomes { of_entries, events }.answer(std::mem::take(answers));
+        }
+        pass(Place::WriterDrafted);
+        let (head, events) = batch.commit()?;
+        pass(Place::WriterCommitted);
         self.runs.forget_ended();
         if head.link_seq != self.head.link_seq && head.link_seq.is_multiple_of(CLEAR_READERS_EVERY) {
             // Readers that died are only a nuisance; those that could not be cleared are tried again.
@@ -158,11 +182,17 @@ impl Loop {
         if !events.is_empty() {
             (self.observer)(head.cursor, &events);
         }
-        let results = outcomes.into_iter().map(|(outcome, count)| {
-            let own = events.drain(..count).collect();
-            outcome.map(|written| written.with_events(own))
-        });
-        Ok(results.collect())
+        Ok(Outcomes { of_entries, events })
+    }
+}
+
+impl Outcomes {
+    /// Gives each entry its outcome with the events that it committed.
+    fn answer(mut self, answers: Vec<Answer>) {
+        for (answer, (outcome, count)) in answers.into_iter().zip(self.of_entries) {
+            let own = self.events.drain(..count).collect();
+            answer.give(outcome.map(|written| written.with_events(own)));
+        }
     }
 }
 
