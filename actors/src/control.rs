@@ -42,7 +42,7 @@ use crate::shared::Shared;
 /// `Control` in this process.
 #[derive(Clone)]
 pub struct Local {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Local {

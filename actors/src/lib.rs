@@ -21,5 +21,5 @@ mod tree;
 pub use control::Local;
 pub use folders::Folders;
 pub use offline::{restore_capsule, verify_export};
-pub use runtime::{Config, Recover, Runtime, StartError, read_only, start};
+pub use runtime::{CHECKPOINT_EVERY, Config, Recover, Runtime, StartError, read_only, start};
 pub use shared::Activity;

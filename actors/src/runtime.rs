@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
 use tokio::sync::watch;
@@ -29,7 +30,12 @@ pub struct Config {
     pub launcher: Launcher,
     /// Which of the runs that have not ended go on here.
     pub recover: Recover,
+    /// How long a run works at most without a checkpoint.
+    pub checkpoint_every: Duration,
 }
+
+/// How long a run works at most without a checkpoint, as callers can rely on.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(30 * 60);
 
 /// Which of the runs that have not ended go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +88,7 @@ pub struct Runtime {
 /// # Errors
 /// [`StartError`]; nothing goes on then.
 pub async fn start(config: Config) -> Result<Runtime, StartError> {
-    let Config { folders, launcher, recover } = config;
+    let Config { folders, launcher, recover, checkpoint_every } = config;
     let boot_id = clock::boot_id().map_err(StartError::NoBootId)?;
     for folder in [folders.state().to_owned(), folders.holds()] {
         let path = folder.clone();
@@ -106,15 +112,16 @@ pub async fn start(config: Config) -> Result<Runtime, StartError> {
         boot_id,
         path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned()),
         started_at: clock::now(),
-        paused: recover == Recover::Paused,
+        recover,
+        own: watch::Sender::default(),
+        checkpoint_every,
         activity: watch::Sender::default(),
         tree: watch::Sender::default(),
     });
     let fatal_said = watch::Sender::default();
     let fatal = fatal_said.subscribe();
     let activity = shared.activity.subscribe();
-    let arguments =
-        RootArguments { shared: Arc::clone(&shared), writer: writer.clone(), recover, fatal: fatal_said };
+    let arguments = RootArguments { shared: Arc::clone(&shared), writer: writer.clone(), fatal: fatal_said };
     let grown = Actor::spawn(None, Root, arguments).await;
     let (root, ended) = grown.map_err(|error| StartError::Tree { why: error.to_string() })?;
     Ok(Runtime { control: Local::new(shared), activity, fatal, writer, root, ended })
@@ -144,7 +151,9 @@ pub async fn read_only(folders: Folders, refusal: Fault) -> Result<Local, OpenEr
         boot_id: String::new(),
         path: String::new(),
         started_at: clock::now(),
-        paused: false,
+        recover: Recover::None,
+        own: watch::Sender::default(),
+        checkpoint_every: CHECKPOINT_EVERY,
         activity: watch::Sender::new(activity),
         tree: watch::Sender::default(),
     };

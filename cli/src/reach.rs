@@ -159,6 +159,7 @@ pub(crate) async fn open_here(folders: &Folders) -> Result<Opened, Fault> {
         folders: for_actors,
         launcher: direct_launcher()?,
         recover: windlass_actors::Recover::None,
+        checkpoint_every: windlass_actors::CHECKPOINT_EVERY,
     };
     let runtime = windlass_actors::start(config).await.map_err(|error| not_started(&error))?;
     Ok(Opened { control: runtime.control(), runtime, capsule })

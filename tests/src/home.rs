@@ -3,10 +3,11 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use windlass_actors::{Config, Folders, Recover, Runtime};
+use windlass_actors::{CHECKPOINT_EVERY, Config, Folders, Recover, Runtime};
 use windlass_process::Launcher;
 
 /// A home folder with nothing in it.
@@ -169,12 +170,21 @@ impl Home {
     /// # Panics
     /// It does not start.
     pub async fn runtime(&self, recover: Recover) -> Runtime {
+        self.runtime_with(recover, CHECKPOINT_EVERY).await
+    }
+
+    /// The same, where a run has a checkpoint after this time of work.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn runtime_with(&self, recover: Recover, checkpoint_every: Duration) -> Runtime {
         let at = |name: &str| self.path().join(name).join("windlass");
         let home = self.path().to_owned();
         let config = Config {
             folders: Folders::new(at("state"), at("cache"), at("config"), home),
             launcher: Launcher::Direct { program: binary(), args: vec!["holder".into()] },
             recover,
+            checkpoint_every,
         };
         windlass_actors::start(config)
             .await

@@ -79,6 +79,10 @@ impl Record for RunRecord {
         self.work_time.is_used_up()
     }
 
+    async fn checkpoint_due(&self) {
+        tokio::time::sleep(self.shared.checkpoint_every).await;
+    }
+
     fn draw_hold_id(&self) -> HoldId {
         HoldId::from_uuid(Uuid::now_v7())
     }

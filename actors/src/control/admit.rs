@@ -131,6 +131,7 @@ fn judge(policy: &Policy, folder: &str, request: &RunRequest) -> Result<(), Faul
 async fn queue(shared: &Arc<Shared>, run_id: RunId) -> Result<u32, Fault> {
     let run = shared.store.read(move |reader| reader.run(run_id)).await.map_err(faults::read)?;
     let Some(run) = run.filter(|run| run.status().is_active()) else { return Ok(0) };
+    shared.take_up(run_id);
     let Some(tree) = shared.tree().await else { return Ok(0) };
     // A tree that is being built anew places the run itself, from the capsule.
     Ok(place(&tree, &run).await.unwrap_or(0))

@@ -9,7 +9,7 @@ pub(super) fn paused(shared: &Shared) -> Option<String> {
     let text = "runs are paused: the service ended three times within a minute before it was ready; \
                 `windlass service start` lets them go on";
     let waits = shared.store.refusal().map(|refusal| refusal.first().message.clone());
-    waits.or_else(|| shared.paused.then(|| text.to_owned()))
+    waits.or_else(|| shared.paused().then(|| text.to_owned()))
 }
 
 /// What somebody who submits a run should know.

@@ -145,7 +145,7 @@ impl Queue {
 
     /// Starts all that may start now.
     fn advance(&mut self) -> Result<(), ActorProcessingErr> {
-        if let Some(manager) = self.manager.clone().filter(|_| !self.shared.paused) {
+        if let Some(manager) = self.manager.clone().filter(|_| !self.shared.paused()) {
             while let Some(at) = self.next() {
                 let waiting = self.waiting.remove(at);
                 self.running.insert(waiting.run_id, waiting.workspace_id);

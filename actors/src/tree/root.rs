@@ -1,5 +1,8 @@
 //! `Root`: the top of the tree.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -13,7 +16,6 @@ use super::capsule_writer::CapsuleWriter;
 use super::lock::{LockActor, LockMessage, RunLimits, Waiting};
 use super::policy::{PolicyActor, PolicyMessage};
 use super::run_manager::RunManager;
-use crate::runtime::Recover;
 use crate::shared::Shared;
 
 /// The top of the tree.
@@ -26,7 +28,6 @@ pub(crate) enum RootMessage {}
 pub(crate) struct RootArguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) writer: Writer,
-    pub(crate) recover: Recover,
     /// Says why the process must leave.
     pub(crate) fatal: watch::Sender<Option<String>>,
 }
@@ -52,7 +53,7 @@ impl Actor for Root {
         let writer = arguments.writer.clone();
         let (writer, _) = Actor::spawn_linked(None, CapsuleWriter, writer, myself.get_cell()).await?;
         crate::attempt::sweep(&arguments.shared).await;
-        let trio = grow(&myself.get_cell(), &arguments.shared, arguments.recover).await?;
+        let trio = grow(&myself.get_cell(), &arguments.shared).await?;
         Ok(RootState { arguments, writer: writer.get_cell(), trio })
     }
 
@@ -81,17 +82,13 @@ impl Actor for Root {
         for actor in state.trio.drain(..) {
             actor.stop_and_wait(Some("its sibling failed".to_owned()), None).await.unwrap_or_default();
         }
-        state.trio = grow(&myself.get_cell(), &state.arguments.shared, Recover::All).await?;
+        state.trio = grow(&myself.get_cell(), &state.arguments.shared).await?;
         Ok(())
     }
 }
 
-/// Starts the trio and places what the capsule says has not ended.
-async fn grow(
-    root: &ActorCell,
-    shared: &Arc<Shared>,
-    recover: Recover,
-) -> Result<Vec<ActorCell>, ActorProcessingErr> {
+/// Starts the trio and places what the capsule says has not ended and what goes on here.
+async fn grow(root: &ActorCell, shared: &Arc<Shared>) -> Result<Vec<ActorCell>, ActorProcessingErr> {
     let file = shared.folders.policy_file();
     let (policy, _) = Actor::spawn_linked(None, PolicyActor, file, root.clone()).await?;
     let limits = run_limits(&policy).await?;
@@ -99,11 +96,9 @@ async fn grow(
     let manager = (Arc::clone(shared), lock.clone(), policy.clone());
     let (runs, _) = Actor::spawn_linked(None, RunManager, manager, root.clone()).await?;
     lock.cast(LockMessage::Serve(runs.clone()))?;
-    if recover != Recover::None {
-        let active = shared.store.read(windlass_capsule::Reader::active_runs).await?;
-        for run in active {
-            lock.cast(LockMessage::Place { waiting: waiting(&run), reply: None })?;
-        }
+    let active = shared.store.read(windlass_capsule::Reader::active_runs).await?;
+    for run in active.iter().filter(|run| shared.takes_up(run.run_id)) {
+        lock.cast(LockMessage::Place { waiting: waiting(run), reply: None })?;
     }
     let trio = vec![policy.get_cell(), lock.get_cell(), runs.get_cell()];
     shared.tree.send_replace(Some(Tree { policy, lock, runs }));

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio_util::sync::CancellationToken;
-use windlass_domain::event::Stream;
-use windlass_domain::id::{RunId, Seq, WorkspaceId};
+use windlass_domain::event::{Event, EventData, Stream};
+use windlass_domain::id::{RunId, WorkspaceId};
 use windlass_domain::run::Run;
-use windlass_domain::run::event::AttemptLoss;
+use windlass_domain::run::event::{AttemptLoss, RunEvent};
 
 use super::lock::LockMessage;
 use super::policy::PolicyMessage;
 use super::run::{RunActor, RunArguments, RunMessage, Task};
 use super::worktree::{WorktreeActor, WorktreeMessage};
 use crate::shared::Shared;
+use crate::store::events_of;
 
 /// Attempts that may fail one after the other without a step done between them, before the run is ended as failed: what fails
 /// five times at the same place will fail a sixth time.
@@ -56,8 +57,8 @@ struct Live {
 #[derive(Default)]
 struct Failures {
     count: u32,
-    /// The newest event after the last of them.
-    at: Seq,
+    /// The steps done before the last of them.
+    done: usize,
 }
 
 impl Actor for RunManager {
@@ -170,10 +171,10 @@ impl Manager {
         };
         let run_id = live.run_id;
         let stream = Stream::Run { run_id };
-        let (run, at) = self
+        let (run, done) = self
             .shared
             .store
-            .read(move |reader| Ok((reader.run(run_id)?, reader.last_seq(&stream)?)))
+            .read(move |reader| Ok((reader.run(run_id)?, steps_done(&events_of(reader, &stream)?))))
             .await?;
         if run.is_none_or(|run| !run.status().is_active()) {
             self.failures.remove(&run_id);
@@ -182,7 +183,7 @@ impl Manager {
         }
         let message = why.unwrap_or_else(|| "it was stopped".to_owned());
         tracing::warn!(%run_id, why = %message, "an attempt failed; the run goes on as its next attempt");
-        let task = match self.count_failure(run_id, at) {
+        let task = match self.count_failure(run_id, done) {
             count if count < FAILURES_WITHOUT_PROGRESS => Task::GoOn,
             count => Task::GiveUp {
                 reason: format!("{count} attempts failed at the same place, the last with: {message}"),
@@ -191,14 +192,16 @@ impl Manager {
         self.start(myself, run_id, task, AttemptLoss::ActorFailed { message }).await
     }
 
-    /// How many attempts in a row failed with nothing done but starting.
-    fn count_failure(&mut self, run_id: RunId, at: Seq) -> u32 {
-        /// The events that an attempt leaves that only starts: lost, started, and the intent begun again.
-        const OF_A_START: u64 = 3;
+    /// How many attempts in a row failed without a step done between them.
+    fn count_failure(&mut self, run_id: RunId, done: usize) -> u32 {
         let failures = self.failures.entry(run_id).or_default();
-        let progressed = at.0 > failures.at.0 + OF_A_START;
-        failures.count = if progressed { 1 } else { failures.count + 1 };
-        failures.at = at;
+        failures.count = if done > failures.done { 1 } else { failures.count + 1 };
+        failures.done = done;
         failures.count
     }
+}
+
+fn steps_done(events: &[Event]) -> usize {
+    let done = |event: &&Event| matches!(&event.data, EventData::Run(RunEvent::StepFinished { .. }));
+    events.iter().filter(done).count()
 }

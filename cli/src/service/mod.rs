@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use sd_notify::NotifyState;
-use windlass_actors::{Config, Recover, Runtime};
+use windlass_actors::{CHECKPOINT_EVERY, Config, Recover, Runtime};
 use windlass_contract::{ErrorCode, Fault};
 use windlass_dbus::{Bus, ServeError, Served};
 use windlass_process::Launcher;
@@ -98,7 +98,8 @@ async fn serve(args: &ServiceArgs, folders: &Folders) -> Result<(), Fault> {
 /// Opens the capsule, places what has not ended, and goes on the bus. When it returns, calls are being answered.
 async fn come_up(folders: &Folders, recover: Recover) -> Result<(Runtime, Served), Fault> {
     let launcher = Launcher::on_session_bus(this_program()?, vec!["holder".into()]).await;
-    let config = Config { folders: folders.for_actors()?, launcher, recover };
+    let folders = folders.for_actors()?;
+    let config = Config { folders, launcher, recover, checkpoint_every: CHECKPOINT_EVERY };
     let runtime = windlass_actors::start(config).await.map_err(|error| not_started(&error))?;
     match windlass_dbus::serve(Arc::new(runtime.control()), &Bus::Session).await {
         Ok(served) => Ok((runtime, served)),

@@ -19,7 +19,7 @@ use crate::context::RunContext;
 use crate::journal::Journal;
 use crate::ports::{AttemptError, Payload, Ports, Record, RecordError};
 use crate::stop::Stop;
-use crate::{research, review};
+use crate::{progress, research, review};
 
 /// How an engine ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub async fn drive(
     let needed = run.admission.engine_version;
     let context = RunContext::new(ports.clone(), run, Journal::of(&events));
     let concluded = if needed == ENGINE_VERSION {
-        engine(&context, run, policy).await
+        progress::recording(ports.record.as_ref(), engine(&context, run, policy)).await?
     } else {
         Err(Stop::NeedsAttention {
             reason: windlass_domain::run::AttentionReason::EngineVersion { needed },

@@ -11,6 +11,7 @@ pub mod failpoint;
 pub mod journal;
 pub mod leave;
 pub mod ports;
+mod progress;
 pub mod research;
 pub mod review;
 pub mod stop;

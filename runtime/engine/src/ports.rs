@@ -38,6 +38,9 @@ pub trait Record: Send + Sync {
     /// Whether the run's time is used up. Finalization still gets its steps.
     fn is_out_of_time(&self) -> bool;
 
+    /// Waits until people should hear of a run that works for long. The wait begins when this is called.
+    async fn checkpoint_due(&self);
+
     /// A fresh id for a start of a child.
     fn draw_hold_id(&self) -> HoldId;
 

@@ -81,6 +81,10 @@ impl Record for Direct {
         false
     }
 
+    async fn checkpoint_due(&self) {
+        std::future::pending().await
+    }
+
     fn draw_hold_id(&self) -> HoldId {
         HoldId::from_bytes([1; 16])
     }
