@@ -127,7 +127,9 @@ fn write_file(capsule: &Path, digest: Digest, bytes: &[u8]) -> Result<(), StageE
     let name = digest.to_string();
     let path = folder::blob_path(capsule, &name);
     let fails = |source: std::io::Error| match source.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StageError::DiskFull,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            StageError::DiskFull { path: path.clone(), needed_bytes: bytes.len() as u64 }
+        }
         _ => StageError::Io { path: path.clone(), source },
     };
     let parent = path.parent().expect("a blob's path has a folder");

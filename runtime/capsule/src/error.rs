@@ -28,6 +28,18 @@ pub(crate) enum FaultClass {
 }
 
 impl StoreFault {
+    /// Whether pages of the store are not what they were.
+    pub(crate) const fn is_damage(&self) -> bool {
+        use heed::MdbError::{
+            BadTxn, BadValSize, Corrupted, CursorFull, Incompatible, Invalid, NotFound, PageNotFound,
+        };
+        let heed::Error::Mdb(fault) = &self.0 else { return false };
+        matches!(
+            fault,
+            BadTxn | BadValSize | Corrupted | CursorFull | Incompatible | Invalid | NotFound | PageNotFound
+        )
+    }
+
     pub(crate) fn class(&self) -> FaultClass {
         match &self.0 {
             heed::Error::Mdb(heed::MdbError::MapFull) => FaultClass::MapFull,
@@ -122,6 +134,33 @@ pub enum OpenError {
 pub struct Overloaded {
     /// The limit that is reached.
     pub waiting: usize,
+}
+
+/// What a write needs and does not find.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoom {
+    /// The disk is full.
+    #[error(
+        "the disk that holds {path} has {free_bytes} bytes free, and {needed_bytes} are needed; free some space and try again"
+    )]
+    Disk {
+        /// The capsule's folder.
+        path: PathBuf,
+        /// What is free.
+        free_bytes: u64,
+        /// About how much is needed.
+        needed_bytes: u64,
+    },
+    /// The store reached its largest size.
+    #[error(
+        "the store in {path} has reached its largest size of {map_bytes} bytes; keep it for reading and begin another state folder"
+    )]
+    Map {
+        /// The capsule's folder.
+        path: PathBuf,
+        /// The size.
+        map_bytes: usize,
+    },
 }
 
 /// Why a write changed nothing.
@@ -227,15 +266,9 @@ pub enum WriteError {
         /// Its size.
         bytes: usize,
     },
-    /// The disk is full. Nothing was written; what is there is sound.
-    #[error("the disk that holds the capsule is full; free some space and try again")]
-    DiskFull,
-    /// The store reached its largest size. Nothing was written; what is there is sound.
-    #[error("the capsule has reached its largest size of {map_bytes} bytes; start with a larger map")]
-    MapFull {
-        /// The size in bytes.
-        map_bytes: usize,
-    },
+    /// There is no room. Nothing was written; what is there is sound.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// A stored record cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -353,6 +386,22 @@ pub enum ReadError {
     Store(#[from] StoreFault),
 }
 
+impl ReadError {
+    /// Whether it says that what was stored is not there any more as it was, and not that reading failed.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. }
+            | Self::Missing { .. }
+            | Self::NoBlob { .. }
+            | Self::BlobChanged { .. }
+            | Self::NotAContext { .. } => true,
+            Self::Store(fault) => fault.is_damage(),
+            Self::Io { .. } => false,
+        }
+    }
+}
+
 impl From<heed::Error> for ReadError {
     fn from(error: heed::Error) -> Self {
         Self::Store(StoreFault::from(error))
@@ -371,8 +420,15 @@ pub enum StageError {
         mode: CaptureMode,
     },
     /// The disk is full.
-    #[error("the disk that holds the capsule is full; free some space and try again")]
-    DiskFull,
+    #[error(
+        "the disk that holds {path} is full, and {needed_bytes} bytes are needed; free some space and try again"
+    )]
+    DiskFull {
+        /// The blob's file.
+        path: PathBuf,
+        /// Its size.
+        needed_bytes: u64,
+    },
     /// The capsule was opened for reading only.
     #[error("the capsule is open for reading only")]
     ReadOnly,

@@ -4,7 +4,8 @@
 //! data.mdb  lock.mdb   the store
 //! lock                 held by the writer; its text says who
 //! format.json          what is needed to read it; written last when a capsule is made
-//! clean.json           the head at the last clean stop; gone while a writer has it
+//! clean.json           the head and the store's file at the last clean stop; gone while a writer has it
+//! verification.json    what is still to be verified after an unclean stop, or the damage that was found
 //! blobs/ab/<digest>    blobs too large for the store
 //! ```
 //!
@@ -12,7 +13,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,29 @@ pub enum LastStop {
     Unclean,
 }
 
+/// The mark of a clean stop.
+#[derive(Debug, Serialize, Deserialize)]
+struct CleanMark {
+    #[serde(flatten)]
+    head: CapsuleHead,
+    data: DataFile,
+}
+
+/// What tells a store's file from one that somebody else wrote or put there.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct DataFile {
+    bytes: u64,
+    modified_s: i64,
+    modified_ns: i64,
+}
+
+impl DataFile {
+    fn of(folder: &Path) -> io::Result<Self> {
+        let found = fs::metadata(folder.join(DATA_FILE))?;
+        Ok(Self { bytes: found.len(), modified_s: found.mtime(), modified_ns: found.mtime_nsec() })
+    }
+}
+
 /// The sidecar that says what is needed to read a capsule.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct FormatSidecar {
@@ -65,7 +89,26 @@ pub fn last_stop(folder: &Path) -> Result<LastStop, OpenError> {
     if read_format(folder)?.is_none() {
         return Ok(LastStop::Nothing);
     }
-    Ok(read_sidecar(folder, CLEAN_FILE)?.map_or(LastStop::Unclean, LastStop::Clean))
+    let clean: Option<CleanMark> = read_sidecar(folder, CLEAN_FILE)?;
+    Ok(clean.map_or(LastStop::Unclean, |mark| LastStop::Clean(mark.head)))
+}
+
+/// Whether the store's file is the very one that a clean stop left. Damage that came from outside changes its time or its size;
+/// what a failing disk does without telling is found when it is read.
+///
+/// # Errors
+/// The mark cannot be read.
+pub fn is_as_it_was_left(folder: &Path) -> Result<bool, OpenError> {
+    let clean: Option<CleanMark> = read_sidecar(folder, CLEAN_FILE)?;
+    let found = DataFile::of(folder);
+    // One that is not there or cannot be looked at is told by the opening.
+    Ok(clean.is_some_and(|mark| found.is_ok_and(|found| found == mark.data)))
+}
+
+/// The size of the store's file; 0 where it cannot be told.
+#[must_use]
+pub fn data_bytes(folder: &Path) -> u64 {
+    fs::metadata(folder.join(DATA_FILE)).map_or(0, |found| found.len())
 }
 
 pub(crate) fn read_format(folder: &Path) -> Result<Option<FormatSidecar>, OpenError> {
@@ -78,12 +121,18 @@ pub(crate) fn write_format(folder: &Path) -> Result<(), OpenError> {
 
 /// Marks a clean stop.
 pub(crate) fn write_clean(folder: &Path, head: &CapsuleHead) -> Result<(), OpenError> {
-    write_sidecar(folder, CLEAN_FILE, head)
+    let data = DataFile::of(folder).map_err(|source| io_error(&folder.join(DATA_FILE), "read", source))?;
+    write_sidecar(folder, CLEAN_FILE, &CleanMark { head: *head, data })
 }
 
 /// Takes the mark of a clean stop away, for good, before anything is written.
 pub(crate) fn remove_clean(folder: &Path) -> Result<(), OpenError> {
-    let path = folder.join(CLEAN_FILE);
+    remove_sidecar(folder, CLEAN_FILE)
+}
+
+/// Removes a sidecar, for good; one that is not there is removed already.
+pub(crate) fn remove_sidecar(folder: &Path, name: &str) -> Result<(), OpenError> {
+    let path = folder.join(name);
     match fs::remove_file(&path) {
         Ok(()) => sync_folder(folder).map_err(|source| io_error(folder, "synced", source)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -102,24 +151,44 @@ pub(crate) fn make(folder: &Path) -> Result<(), OpenError> {
     sync_folder(folder).map_err(|source| io_error(folder, "synced", source))
 }
 
-/// Whether there is a store file; checks what can be told from its size.
+/// Whether there is a store file; checks what can be told from its size by whoever wants to write it.
 pub(crate) fn check_data(folder: &Path, format_known: bool) -> Result<bool, OpenError> {
+    let Some(bytes) = sized(folder, format_known)? else { return Ok(false) };
+    if format_known && bytes % PAGE_BYTES != 0 {
+        return Err(cut(folder, bytes));
+    }
+    Ok(true)
+}
+
+/// The size of the store's file, where that does not end with a page.
+pub(crate) fn ends_in_a_page(folder: &Path) -> Result<Option<u64>, ReadError> {
     let path = folder.join(DATA_FILE);
-    let damaged = |what: String| OpenError::Damaged { path: folder.to_owned(), what };
+    let found = fs::metadata(&path).map_err(|source| ReadError::Io { path, source })?;
+    Ok(Some(found.len()).filter(|bytes| bytes % PAGE_BYTES != 0))
+}
+
+/// Checks that there is a store file with the pages that begin one: the rest may still be read for what is sound.
+pub(crate) fn check_readable(folder: &Path) -> Result<(), OpenError> {
+    sized(folder, true).map(|_| ())
+}
+
+/// The size of the store's file, which must be there and have its first pages once the format is known.
+fn sized(folder: &Path, format_known: bool) -> Result<Option<u64>, OpenError> {
+    let path = folder.join(DATA_FILE);
     match fs::metadata(&path) {
-        Ok(found) => {
-            let bytes = found.len();
-            if format_known && (bytes < 2 * PAGE_BYTES || bytes % PAGE_BYTES != 0) {
-                return Err(damaged(format!("{DATA_FILE} was cut to {bytes} bytes")));
-            }
-            Ok(true)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound && !format_known => Ok(false),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(damaged(format!("{FORMAT_FILE} is there and {DATA_FILE} is not")))
-        }
+        Ok(found) if format_known && found.len() < 2 * PAGE_BYTES => Err(cut(folder, found.len())),
+        Ok(found) => Ok(Some(found.len())),
+        Err(error) if error.kind() == ErrorKind::NotFound && !format_known => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(OpenError::Damaged {
+            path: folder.to_owned(),
+            what: format!("{FORMAT_FILE} is there and {DATA_FILE} is not"),
+        }),
         Err(source) => Err(io_error(&path, "read", source)),
     }
+}
+
+fn cut(folder: &Path, bytes: u64) -> OpenError {
+    OpenError::Damaged { path: folder.to_owned(), what: format!("{DATA_FILE} was cut to {bytes} bytes") }
 }
 
 /// Where a blob file of this digest stands.

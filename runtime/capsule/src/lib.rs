@@ -12,6 +12,7 @@
 mod backup;
 mod blob;
 mod canonical;
+mod due;
 mod error;
 mod export;
 mod folder;
@@ -30,18 +31,26 @@ mod writer;
 
 pub use backup::{Backup, BackupError, RestoreError, back_up, restore};
 pub use blob::{MAX_INLINE_BLOB_BYTES, StagedBlob};
-pub use error::{ContinuationRefusal, OpenError, Overloaded, ReadError, StageError, StoreFault, WriteError};
+pub use due::{Due, due, note_due, settle_due};
+pub use error::{
+    ContinuationRefusal, NoRoom, OpenError, Overloaded, ReadError, StageError, StoreFault, WriteError,
+};
 pub use export::{EXPORT_FORMAT, ExportError, Exported, LeftOut, LeftOutKind, Manifest, export_run};
-pub use folder::{LastStop, last_stop};
+pub use folder::{LastStop, data_bytes, is_as_it_was_left, last_stop};
 pub use import::{BadExport, ExportReport, Import, ImportError, ImportedRun, Imports, verify_export};
 pub use lock::{LockText, wait_until_unlocked};
-pub use open::{Clock, Observer, check_format, create_or_open, open_read_only, wait_until_closed};
-pub use page::{ItemFilter, MAX_PAGE, OpenApproval, Page, PageKey, RunFilter, RunPage, RunScope, RunSummary};
+pub use open::{
+    Claim, Clock, Doubt, Observer, check_format, create_or_open, open_read_only, wait_until_closed,
+};
+pub use page::{
+    ItemFilter, ItemPage, MAX_PAGE, OpenApproval, Page, PageKey, RunFilter, RunPage, RunScope, RunSummary,
+};
 pub use reader::{CapsuleStats, Reader};
 pub use record::{BadRecord, FORMAT};
 pub use rows::CapsuleHead;
 pub use snapshot::snapshot;
 pub use verify::{
-    Depth, Fault, FaultKind, VerifyMark, VerifyOptions, VerifyReport, check_read_models, verify,
+    Depth, Fault, FaultKind, VerifyMark, VerifyOptions, VerifyProgress, VerifyReport, check_read_models,
+    verify,
 };
-pub use writer::{Class, Op, Options, Reply, Submission, Writer, Written};
+pub use writer::{Class, Op, Options, Reply, Submission, WaitsForRoom, Writer, Written};

@@ -1,6 +1,6 @@
 //! Opening: the only place where a store is mapped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use windlass_domain::id::Cursor;
 use windlass_domain::time::Timestamp;
 use windlass_failpoint::{Breakage, Place, breaks, pass};
 
+use crate::due::{self, Due};
 use crate::error::{FaultClass, OpenError, ReadError, StoreFault};
 use crate::folder;
 use crate::lock::{Lock, LockText};
@@ -32,10 +33,88 @@ pub type Observer = Box<dyn Fn(Cursor, &[Event]) + Send>;
 /// Where the writer reads the time of a transaction.
 pub type Clock = Box<dyn FnMut() -> Timestamp + Send>;
 
-/// Opens the capsule in this folder for writing, making it when there is none.
-///
-/// After an unclean stop (see [`crate::last_stop`]) let a child process verify it first: a store that was cut short
-/// ends the process that reads it with a signal.
+/// The right to write the capsule of a folder: its lock is held, and nothing of its store was mapped yet. In between,
+/// whoever holds it has the store looked at by a child process where that is in [`Doubt`].
+#[derive(Debug)]
+pub struct Claim {
+    folder: PathBuf,
+    lock: Lock,
+    format: Option<folder::FormatSidecar>,
+}
+
+/// Why a store must be looked at by another process before this one maps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// It was not left cleanly: look as [`crate::Depth::AT_START`] says.
+    Unproven,
+    /// It was left cleanly, and its file is not the one that was left: look at [`crate::Depth::Records`].
+    Altered,
+    /// Damage was found in it earlier: look at everything.
+    Damaged,
+}
+
+impl Claim {
+    /// Takes the lock at once, making the folder where there is none.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the folder is then as it was, but for the lock's text.
+    pub fn take(folder: &Path, holder: &LockText) -> Result<Self, OpenError> {
+        folder::make(folder)?;
+        pass(Place::CapsuleMade);
+        let lock = Lock::take(folder, holder)?;
+        let format = writable_format(folder)?;
+        folder::check_data(folder, format.is_some())?;
+        Ok(Self { folder: folder.to_owned(), lock, format })
+    }
+
+    /// Whether the store must be looked at first: one that was damaged ends the process that reads it with a signal.
+    ///
+    /// # Errors
+    /// A file that says so cannot be read.
+    pub fn doubt(&self) -> Result<Option<Doubt>, OpenError> {
+        Ok(match (due::due(&self.folder)?, folder::last_stop(&self.folder)?) {
+            (Some(Due::Damaged { .. }), _) => Some(Doubt::Damaged),
+            (_, folder::LastStop::Nothing) => None,
+            (_, folder::LastStop::Clean(_)) if folder::is_as_it_was_left(&self.folder)? => None,
+            (_, folder::LastStop::Clean(_)) => Some(Doubt::Altered),
+            (_, folder::LastStop::Unclean) => Some(Doubt::Unproven),
+        })
+    }
+
+    /// Opens the capsule, making it when there is none. A store that was in doubt is from now on due to be verified in full.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing in the store was changed.
+    pub fn open(self, options: Options, observer: Observer) -> Result<(Writer, Reader), OpenError> {
+        let doubt = self.doubt()?;
+        let Self { folder, lock, format } = self;
+        let found = due::due(&folder)?;
+        if let Some(Due::Damaged { what }) = found {
+            return Err(OpenError::Damaged { path: folder, what });
+        }
+        let map_bytes = options.map_bytes.next_multiple_of(MAP_STEP_BYTES);
+        let flags = if breaks(Breakage::NoSync) { EnvFlags::NO_SYNC } else { EnvFlags::empty() };
+        let store = map(&folder, Some(map_bytes), flags)?;
+        pass(Place::CapsuleMapped);
+        store.clear_stale_readers().map_err(|error| store_error(&folder, error))?;
+        let tables = Tables::create(&store).map_err(|error| store_error(&folder, error))?;
+        let head = settle(&folder, &store, &tables, format.is_some())?;
+        pass(Place::CapsuleSettled);
+        if doubt.is_some() && found.is_none() {
+            due::note_due(&folder, &Due::Pending { progress: None })?;
+        }
+        folder::remove_clean(&folder)?;
+        pass(Place::CapsuleUnmarked);
+        let inner = Inner { store, tables, folder: folder.clone(), writable: true };
+        let reader = Reader::new(Arc::new(inner));
+        let writer = Writer::start(reader.clone(), lock, head, options, map_bytes, observer)
+            .map_err(|source| folder::io_error(&folder, "given a writer thread", source))?;
+        Ok((writer, reader))
+    }
+}
+
+/// Opens the capsule in this folder for writing, making it when there is none: for whoever knows that the store is sound, or
+/// may be ended by a signal. See [`Claim`].
 ///
 /// # Errors
 /// [`OpenError`]; the folder is then as it was, but for the lock's text.
@@ -45,25 +124,7 @@ pub fn create_or_open(
     holder: &LockText,
     observer: Observer,
 ) -> Result<(Writer, Reader), OpenError> {
-    folder::make(folder)?;
-    pass(Place::CapsuleMade);
-    let lock = Lock::take(folder, holder)?;
-    let format = writable_format(folder)?;
-    folder::check_data(folder, format.is_some())?;
-    let map_bytes = options.map_bytes.next_multiple_of(MAP_STEP_BYTES);
-    let flags = if breaks(Breakage::NoSync) { EnvFlags::NO_SYNC } else { EnvFlags::empty() };
-    let store = map(folder, Some(map_bytes), flags)?;
-    pass(Place::CapsuleMapped);
-    store.clear_stale_readers().map_err(|error| store_error(folder, error))?;
-    let tables = Tables::create(&store).map_err(|error| store_error(folder, error))?;
-    let head = settle(folder, &store, &tables, format.is_some())?;
-    pass(Place::CapsuleSettled);
-    folder::remove_clean(folder)?;
-    pass(Place::CapsuleUnmarked);
-    let reader = Reader::new(Arc::new(Inner { store, tables, folder: folder.to_owned(), writable: true }));
-    let writer = Writer::start(reader.clone(), lock, head, options, map_bytes, observer)
-        .map_err(|source| folder::io_error(folder, "given a writer thread", source))?;
-    Ok((writer, reader))
+    Claim::take(folder, holder)?.open(options, observer)
 }
 
 /// Checks by its format alone that this version may write the capsule in this folder. One that is not there may be made.
@@ -93,7 +154,7 @@ pub fn open_read_only(folder: &Path) -> Result<Reader, OpenError> {
     if format.readable_by > FORMAT {
         return Err(newer(folder, &format));
     }
-    folder::check_data(folder, true)?;
+    folder::check_readable(folder)?;
     let store = map(folder, None, EnvFlags::READ_ONLY)?;
     let tables = Tables::open(&store).map_err(|error| store_error(folder, error))?;
     Ok(Reader::new(Arc::new(Inner { store, tables, folder: folder.to_owned(), writable: false })))

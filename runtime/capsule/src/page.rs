@@ -1,7 +1,7 @@
 //! What callers ask of lists, and what they get.
 
 use windlass_domain::id::{Cursor, Epoch, ItemId, RunId, WorkspaceId};
-use windlass_domain::item::{ItemType, StateName};
+use windlass_domain::item::{ItemType, StateName, WorkItem};
 use windlass_domain::run::approval::Question;
 use windlass_domain::run::request::RunKind;
 use windlass_domain::run::{Run, RunState, RunStatus, ShownPhase};
@@ -67,6 +67,8 @@ pub struct Page {
 pub struct RunPage {
     /// The runs.
     pub runs: Vec<RunSummary>,
+    /// What is wrong with the runs of the page that cannot be read.
+    pub unreadable: Vec<String>,
     /// Where it goes on, when there are more.
     pub next: Option<PageKey>,
 }
@@ -147,6 +149,17 @@ impl OpenApproval {
             question: run.waiting()?.clone(),
         })
     }
+}
+
+/// A part of the list of work items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemPage {
+    /// The items.
+    pub items: Vec<WorkItem>,
+    /// What is wrong with the items of the page that cannot be read.
+    pub unreadable: Vec<String>,
+    /// The last item that was looked at, when there may be more.
+    pub next: Option<(WorkspaceId, ItemId)>,
 }
 
 /// Which work items a caller wants. They come in the order of their ids.

@@ -293,6 +293,18 @@ impl Reader {
         self.read(|view| view.context(digest))
     }
 
+    /// Whether the store's file is shorter than the pages that its newest state counts. A sound one may be, by pages that were
+    /// taken and given back in one transaction.
+    pub(crate) fn is_cut_short(&self) -> Result<bool, ReadError> {
+        Ok(self.inner.store.real_disk_size()? < self.grown_bytes())
+    }
+
+    /// How far the store has grown, in bytes.
+    pub(crate) fn grown_bytes(&self) -> u64 {
+        let store = &self.inner.store;
+        (store.info().last_page_number as u64 + 1) * u64::from(store.unnamed_database_stat().page_size)
+    }
+
     /// Writes the store as one transaction sees it into an empty file.
     pub(crate) fn copy_store(&self, file: &mut std::fs::File) -> Result<(), ReadError> {
         tables::copy(&self.inner.store, file)

@@ -15,8 +15,10 @@ use windlass_domain::digest::Digest;
 use windlass_domain::id::RunId;
 
 use crate::error::ReadError;
+use crate::folder;
+use crate::keys;
 use crate::reader::Reader;
-use crate::rows::CapsuleHead;
+use crate::rows::{CapsuleHead, Link};
 
 pub use report::{Fault, FaultKind, VerifyReport};
 
@@ -31,12 +33,19 @@ const MAX_FAULTS: usize = 100;
 pub enum Depth {
     /// Everything.
     Full,
+    /// Everything but the bytes of blobs: that those are there, and how many, is looked at.
+    Records,
     /// The head, every run that has not ended, and the newest links with their events: what a start looks at after an
     /// unclean stop.
     Bounded {
         /// How many links.
         newest_links: u64,
     },
+}
+
+impl Depth {
+    /// As a start looks after an unclean stop: well within a second.
+    pub const AT_START: Self = Self::Bounded { newest_links: 1_000 };
 }
 
 /// How far a full verification came. A later one can go on from there.
@@ -55,6 +64,20 @@ pub enum VerifyMark {
     },
 }
 
+/// A full verification that was stopped, as far as it came.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct VerifyProgress {
+    /// What was looked at.
+    #[serde(flatten)]
+    pub mark: VerifyMark,
+    /// Where the capsule ended when it began: what was committed later is not among what was looked at.
+    pub under: CapsuleHead,
+    /// How many events and links were looked at.
+    pub done: u64,
+    /// How many there are to look at.
+    pub of: u64,
+}
+
 /// What to verify.
 #[derive(Default)]
 pub struct VerifyOptions<'a> {
@@ -62,10 +85,11 @@ pub struct VerifyOptions<'a> {
     pub depth: Option<Depth>,
     /// The hash of an earlier head, which must be part of the chain.
     pub head: Option<Digest>,
-    /// Where an earlier full verification that found nothing stopped.
-    pub resume: Option<VerifyMark>,
+    /// Where an earlier full verification that found nothing stopped. It counts only where this capsule continues the head
+    /// that it was made under.
+    pub resume: Option<VerifyProgress>,
     /// Told how far it is, now and then.
-    pub progress: Option<&'a mut dyn FnMut(&VerifyMark)>,
+    pub progress: Option<&'a mut dyn FnMut(&VerifyProgress)>,
 }
 
 impl std::fmt::Debug for VerifyOptions<'_> {
@@ -83,11 +107,18 @@ impl std::fmt::Debug for VerifyOptions<'_> {
 /// # Errors
 /// [`ReadError`] when the store cannot be read at all. What can be read and is wrong is a [`Fault`] of the report.
 pub fn verify<'a>(reader: &'a Reader, options: VerifyOptions<'a>) -> Result<VerifyReport, ReadError> {
-    let depth = options.depth.unwrap_or(Depth::Full);
+    let depth = match options.depth.unwrap_or(Depth::Full) {
+        // Any page may be among those that are gone.
+        Depth::Bounded { .. } if reader.is_cut_short()? => Depth::Records,
+        depth => depth,
+    };
     let mut work = Work::begin(reader, depth, options.progress)?;
+    if let Some(bytes) = folder::ends_in_a_page(reader.folder())? {
+        work.fault(Fault::alone(FaultKind::CutPage { bytes }));
+    }
     match depth {
-        Depth::Full => {
-            let links_after = match options.resume {
+        Depth::Full | Depth::Records => {
+            let links_after = match work.go_on_from(options.resume) {
                 Some(VerifyMark::Links { after }) => after,
                 Some(VerifyMark::Streams { after }) => work.all_streams(hex::decode(after).ok())?,
                 None => work.all_streams(None)?,
@@ -113,8 +144,7 @@ pub fn verify<'a>(reader: &'a Reader, options: VerifyOptions<'a>) -> Result<Veri
 /// # Errors
 /// [`ReadError`] when the store cannot be read at all.
 pub fn check_read_models(reader: &Reader) -> Result<Vec<Fault>, ReadError> {
-    let mut work = Work::begin(reader, Depth::Full, None)?;
-    work.read_blobs = false;
+    let mut work = Work::begin(reader, Depth::Records, None)?;
     work.all_streams(None)?;
     work.all_tables()?;
     Ok(work.finish().faults)
@@ -137,21 +167,48 @@ struct Work<'a> {
     report: VerifyReport,
     /// Whether blobs are read and hashed, or only looked for.
     read_blobs: bool,
-    progress: Option<&'a mut dyn FnMut(&VerifyMark)>,
+    /// The head that the streams were looked at under; events of later links are hashed with their links.
+    under: CapsuleHead,
+    /// Events and links that an earlier verification looked at.
+    done_before: u64,
+    progress: Option<&'a mut dyn FnMut(&VerifyProgress)>,
 }
 
 impl<'a> Work<'a> {
     fn begin(
         reader: &'a Reader,
         depth: Depth,
-        progress: Option<&'a mut dyn FnMut(&VerifyMark)>,
+        progress: Option<&'a mut dyn FnMut(&VerifyProgress)>,
     ) -> Result<Self, ReadError> {
         let (head, faults) = match reader.head() {
             Ok(head) => (head, Vec::new()),
             Err(error) => (CapsuleHead::EMPTY, vec![Fault::of_read(error)?]),
         };
         let report = VerifyReport { depth, head, events: 0, links: 0, blobs: 0, faults };
-        Ok(Self { reader, report, read_blobs: depth == Depth::Full, progress })
+        let (under, read_blobs) = match depth {
+            Depth::Full => (head, true),
+            Depth::Records => (head, false),
+            Depth::Bounded { .. } => (CapsuleHead::EMPTY, false),
+        };
+        Ok(Self { reader, report, read_blobs, under, done_before: 0, progress })
+    }
+
+    /// Takes over what an earlier verification looked at, where this capsule continues what that one saw.
+    fn go_on_from(&mut self, earlier: Option<VerifyProgress>) -> Option<VerifyMark> {
+        let earlier = earlier?;
+        let continued = self.reader.read(|view| {
+            if earlier.under.link_seq == 0 {
+                return Ok(earlier.under.hash == Digest::ZERO);
+            }
+            let link: Option<Link> = view.tables.links.read(view.txn, &keys::link(earlier.under.link_seq))?;
+            Ok(link.is_some_and(|link| link.hash() == earlier.under.hash))
+        });
+        // A link that cannot be read is told by the verification from the start.
+        if !continued.unwrap_or(false) {
+            return None;
+        }
+        (self.under, self.done_before) = (earlier.under, earlier.done);
+        Some(earlier.mark)
     }
 
     fn fault(&mut self, fault: Fault) {
@@ -160,10 +217,15 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn mark(&mut self, mark: &VerifyMark) {
-        if let Some(progress) = &mut self.progress {
-            progress(mark);
-        }
+    fn mark(&mut self, mark: VerifyMark) {
+        let Some(progress) = &mut self.progress else { return };
+        let head = self.report.head;
+        progress(&VerifyProgress {
+            mark,
+            under: self.under,
+            done: self.done_before + self.report.events + self.report.links,
+            of: head.cursor.0 + head.link_seq,
+        });
     }
 
     fn finish(mut self) -> VerifyReport {

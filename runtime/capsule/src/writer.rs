@@ -5,18 +5,20 @@
 //!
 //! **Invariant:** an entry is all or nothing: a refused one changes nothing, and the others of its transaction commit.
 //! **Invariant:** every entry that was taken is answered exactly once, even when the thread panics.
+//! **Invariant:** what a running step has come to is never refused for want of room: it waits, see `room.rs`.
 
 mod batch;
 mod draft;
 mod items;
 mod project;
+mod room;
 mod runs;
 mod submit;
 mod thread;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use windlass_domain::capture::{CaptureMode, DataClass};
@@ -31,7 +33,7 @@ use windlass_domain::time::Timestamp;
 use windlass_domain::workspace::Workspace;
 
 use crate::blob::StagedBlob;
-use crate::error::{Overloaded, StageError, WriteError};
+use crate::error::{NoRoom, Overloaded, StageError, WriteError};
 use crate::lock::Lock;
 use crate::open::{Clock, Observer};
 use crate::reader::Reader;
@@ -211,6 +213,17 @@ struct Handle {
 struct Shared {
     beats: AtomicU64,
     end: OnceLock<End>,
+    waits_for_room: Mutex<Option<WaitsForRoom>>,
+}
+
+/// Results of running steps that are not on disk yet, because there is no room for them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{results} results of running steps wait for room: {no_room}")]
+pub struct WaitsForRoom {
+    /// How many.
+    pub results: usize,
+    /// What is missing.
+    pub no_room: NoRoom,
 }
 
 /// Why the thread ended.
@@ -220,6 +233,11 @@ enum End {
 }
 
 impl Shared {
+    fn waits_for_room(&self) -> MutexGuard<'_, Option<WaitsForRoom>> {
+        // The value is whole between any two of its uses.
+        self.waits_for_room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn refusal(&self) -> WriteError {
         match self.end.get() {
             Some(End::Closed) => WriteError::Closed,
@@ -242,6 +260,7 @@ impl Drop for EndIsTold {
 enum Message {
     Write(Entry),
     Ping(Box<dyn FnOnce() + Send>),
+    Room(room::RoomWanted),
     Close,
 }
 
@@ -304,7 +323,8 @@ impl Writer {
             reader: reader.clone(),
             shared: Arc::clone(&shared),
             head,
-            map_bytes,
+            room: room::Room::of(reader.folder(), map_bytes),
+            waiting: room::Waiting::default(),
             clock: options.clock,
             observer,
             runs: batch::RunCache::default(),
@@ -360,6 +380,21 @@ impl Writer {
     /// [`Overloaded`], as for a write; then [`Writer::beats`] tells.
     pub fn ping(&self, answer: Box<dyn FnOnce() + Send>) -> Result<(), Overloaded> {
         self.send(Message::Ping(answer))
+    }
+
+    /// Calls back from the writer's thread when the disk has room for this many bytes more, at the earliest after a second: for
+    /// whoever found none for a blob. A writer that has ended never calls back.
+    ///
+    /// # Errors
+    /// [`Overloaded`], as for a write.
+    pub fn when_there_is_room(&self, bytes: u64, answer: Box<dyn FnOnce() + Send>) -> Result<(), Overloaded> {
+        self.send(Message::Room((bytes, answer)))
+    }
+
+    /// What waits for room, while something does.
+    #[must_use]
+    pub fn waits_for_room(&self) -> Option<WaitsForRoom> {
+        self.handle.shared.waits_for_room().clone()
     }
 
     /// How many transactions and pings the loop has finished; it rises while the loop is alive and has work.

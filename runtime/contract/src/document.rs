@@ -52,6 +52,9 @@ pub struct Unserved {
     pub reason: String,
     /// Commands that help; the first is the one to try.
     pub hints: Vec<String>,
+    /// What was found to be damaged: what is shown is what can still be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
 }
 
 impl Header {

@@ -39,6 +39,9 @@ pub struct ItemView {
 pub struct ItemList {
     /// In the order of their creation.
     pub items: Vec<ItemView>,
+    /// What belongs in the list and cannot be read, where a damaged record is looked at for what is sound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
 }
 
 /// The answer to a submission.
@@ -84,6 +87,9 @@ pub struct RunSummary {
 pub struct RunPage {
     /// The newest first.
     pub runs: Vec<RunSummary>,
+    /// What belongs on the page and cannot be read, where a damaged record is looked at for what is sound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// Pass it as `after` for the next page; none at the end.
     pub next: Option<String>,
 }
@@ -196,10 +202,41 @@ pub struct ServiceStatus {
     pub sandbox: String,
     /// Why no run is placed, and the command that lets them go on; none while runs go on as they should.
     pub paused: Option<String>,
+    /// Whether the whole record was looked at after the last unclean stop.
+    pub verification: StoreVerification,
     /// The newest event.
     pub head_cursor: Cursor,
     /// The head of the capsule.
     pub capsule_head: Digest,
+}
+
+/// How the full verification stands that an unclean stop asks for. Counts are of events and links.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum StoreVerification {
+    /// Nothing asks for one.
+    NotNeeded,
+    /// It is to be done, or to be gone on with, by the service.
+    Due {
+        /// How many were looked at.
+        done: u64,
+        /// Of how many; 0 when it has not begun.
+        of: u64,
+    },
+    /// It goes on.
+    Verifying {
+        /// How many were looked at.
+        done: u64,
+        /// Of how many; 0 when it has just begun.
+        of: u64,
+    },
+    /// It came to its end and found nothing.
+    Verified,
+    /// It found damage; nothing more is recorded.
+    Damaged {
+        /// What.
+        what: String,
+    },
 }
 
 /// What a verification found.

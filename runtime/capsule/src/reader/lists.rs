@@ -9,7 +9,9 @@ use windlass_domain::item::WorkItem;
 use super::{Reader, View};
 use crate::error::ReadError;
 use crate::keys;
-use crate::page::{ItemFilter, MAX_PAGE, OpenApproval, Page, PageKey, RunFilter, RunPage, RunSummary};
+use crate::page::{
+    ItemFilter, ItemPage, MAX_PAGE, OpenApproval, Page, PageKey, RunFilter, RunPage, RunSummary,
+};
 use crate::rows::RunRow;
 use crate::tables::{Entry, Table};
 
@@ -25,11 +27,13 @@ impl Reader {
             let more = newest.len() > limit;
             newest.truncate(limit);
             let next = newest.last().filter(|_| more).map(|(cursor, _)| PageKey(*cursor));
-            let summary = |(_, run_id): (Cursor, RunId)| {
-                let row: RunRow = view.tables.runs.demand(view.txn, run_id.as_bytes())?;
-                Ok(RunSummary::of(&row.run, row.submitted))
-            };
-            Ok(RunPage { runs: newest.into_iter().map(summary).collect::<Result<_, ReadError>>()?, next })
+            let (mut runs, mut unreadable) = (Vec::with_capacity(newest.len()), Vec::new());
+            for (_, run_id) in newest {
+                let row = view.tables.runs.demand(view.txn, run_id.as_bytes());
+                let summary = row.map(|row: RunRow| RunSummary::of(&row.run, row.submitted));
+                runs.extend(readable(summary, &mut unreadable)?);
+            }
+            Ok(RunPage { runs, unreadable, next })
         })
     }
 
@@ -80,11 +84,11 @@ impl Reader {
         self.read(|view| Ok(view.run(run_id)?.map(|row| RunSummary::of(&row.run, row.submitted))))
     }
 
-    /// Work items of a filter, in the order of workspaces and ids. The next page begins after the last one's ids.
+    /// Work items of a filter, in the order of workspaces and ids.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn items(&self, filter: &ItemFilter) -> Result<Vec<WorkItem>, ReadError> {
+    pub fn items(&self, filter: &ItemFilter) -> Result<ItemPage, ReadError> {
         let prefix = filter.workspace_id.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
         // The key after another is the same with a zero byte behind it.
         let after = filter.after.as_ref().map(|(workspace_id, id)| {
@@ -95,19 +99,30 @@ impl Reader {
         let start = after.map_or_else(|| prefix.clone(), |after| after.max(prefix.clone()));
         self.read(|view| {
             let table = view.tables.items;
-            let mut items = Vec::new();
+            let (mut items, mut unreadable, mut next) = (Vec::new(), Vec::new(), None);
             for entry in table.prefixed(view.txn, &prefix, &start)? {
+                let (key, bytes) = entry?;
+                let item: Option<WorkItem> = readable(table.decode(key, bytes), &mut unreadable)?;
+                items.extend(item.filter(|item| fits(filter, item)));
                 if items.len() >= filter.limit.min(MAX_PAGE) {
+                    next = items.last().map(|item| (item.workspace_id, item.id.clone()));
                     break;
                 }
-                let (key, bytes) = entry?;
-                let item: WorkItem = table.decode(key, bytes)?;
-                if fits(filter, &item) {
-                    items.push(item);
-                }
             }
-            Ok(items)
+            Ok(ItemPage { items, unreadable, next })
         })
+    }
+}
+
+/// What can be read. A record that cannot is named and left out; a store that cannot be read is an error.
+fn readable<T>(read: Result<T, ReadError>, unreadable: &mut Vec<String>) -> Result<Option<T>, ReadError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ (ReadError::Damaged { .. } | ReadError::Missing { .. })) => {
+            unreadable.push(error.to_string());
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -7,7 +7,7 @@ use windlass_domain::event::{Event, Stream};
 use windlass_domain::id::{Cursor, Seq};
 
 use super::report::{Fault, FaultKind};
-use super::{Depth, VerifyMark, Work};
+use super::{VerifyMark, Work};
 use crate::canonical::Scratch;
 use crate::error::ReadError;
 use crate::keys;
@@ -24,16 +24,16 @@ struct Chain {
     hash: Digest,
     /// The newest event that a link covered.
     cursor: Cursor,
-    /// Whether the hashes of the events are recomputed, because their streams were not looked at.
-    rehash: bool,
+    /// The hashes of events behind this link are recomputed: their streams were not looked at.
+    rehash_after: u64,
 }
 
 impl Work<'_> {
     /// The links after a place, up to the head; and whether one has the given hash.
     pub(super) fn links(&mut self, after: u64, wanted: Option<Digest>) -> Result<(), ReadError> {
         let head = self.report.head;
-        let rehash = matches!(self.report.depth, Depth::Bounded { .. });
-        let start = self.reader.read(|view| Chain::start(view, after, rehash));
+        let rehash_after = self.under.link_seq;
+        let start = self.reader.read(|view| Chain::start(view, after, rehash_after));
         let mut chain = match start {
             Ok(chain) => chain,
             Err(error) => {
@@ -60,7 +60,7 @@ impl Work<'_> {
                 self.fault(fault);
                 return Ok(());
             }
-            self.mark(&VerifyMark::Links { after: chain.seq });
+            self.mark(VerifyMark::Links { after: chain.seq });
         }
         if chain.hash != head.hash || chain.cursor != head.cursor {
             let why = format!(
@@ -78,9 +78,9 @@ impl Work<'_> {
 
 impl Chain {
     /// Before the first link, or behind one that is taken for granted.
-    fn start(view: &View<'_>, after: u64, rehash: bool) -> Result<Self, ReadError> {
+    fn start(view: &View<'_>, after: u64, rehash_after: u64) -> Result<Self, ReadError> {
         if after == 0 {
-            return Ok(Self { seq: 0, hash: Digest::ZERO, cursor: Cursor(0), rehash });
+            return Ok(Self { seq: 0, hash: Digest::ZERO, cursor: Cursor(0), rehash_after });
         }
         let link: Link = view.tables.links.demand(view.txn, &keys::link(after))?;
         let mut cursor = Cursor(0);
@@ -89,7 +89,7 @@ impl Chain {
             let place = view.tables.streams.fixed(view.txn, &key)?;
             cursor = cursor.max(Cursor(place.map_or(0, u64::from_be_bytes)));
         }
-        Ok(Self { seq: after, hash: link.hash(), cursor, rehash })
+        Ok(Self { seq: after, hash: link.hash(), cursor, rehash_after })
     }
 
     fn step(&mut self, view: &View<'_>) -> Result<Result<(), Fault>, ReadError> {
@@ -138,7 +138,7 @@ impl Chain {
                     FaultKind::OutOfOrder { cursor: event.cursor, stream: event.stream, seq: event.seq };
                 return Ok(Err(place(kind)));
             }
-            if let Some(kind) = self.hash_fault(&event) {
+            if let Some(kind) = self.hash_fault(link.seq, &event) {
                 return Ok(Err(Fault::at(&event, kind)));
             }
             match open.get(&event.stream) {
@@ -163,8 +163,8 @@ impl Chain {
 
 impl Chain {
     /// What is wrong with the hash of an event, where nobody else looks at it.
-    fn hash_fault(&self, event: &Event) -> Option<FaultKind> {
-        if !self.rehash {
+    fn hash_fault(&self, link: u64, event: &Event) -> Option<FaultKind> {
+        if link <= self.rehash_after {
             return None;
         }
         match Scratch::default().event_hash(event) {

@@ -132,6 +132,12 @@ pub enum FaultKind {
         /// How.
         why: String,
     },
+    /// The store's file does not end with a page.
+    #[error("the store's file was cut to {bytes} bytes, in the middle of a page")]
+    CutPage {
+        /// Its size.
+        bytes: u64,
+    },
     /// The given head is not part of the chain.
     #[error("no link has the hash {head}: this is not a continuation of the capsule that had it")]
     HeadNotFound {

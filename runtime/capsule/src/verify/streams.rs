@@ -48,7 +48,7 @@ impl Work<'_> {
             for key in found {
                 self.stream(&key)?;
             }
-            self.mark(&VerifyMark::Streams { after: hex::encode(&last) });
+            self.mark(VerifyMark::Streams { after: hex::encode(&last) });
             start = next_key(last);
         }
     }

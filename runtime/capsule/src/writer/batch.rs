@@ -10,9 +10,10 @@ use windlass_domain::run::RunState;
 use windlass_domain::time::Timestamp;
 
 use super::draft::{Draft, DraftedEvent, Plan};
+use super::room::Room;
 use super::{Op, Written};
 use crate::canonical::Scratch;
-use crate::error::{FaultClass, ReadError, StoreFault, WriteError};
+use crate::error::{FaultClass, NoRoom, ReadError, StoreFault, WriteError};
 use crate::keys;
 use crate::reader::{Inner, View};
 use crate::record::{self, TooLarge};
@@ -72,17 +73,35 @@ pub(super) enum BatchFault {
     Commit(#[source] StoreFault),
 }
 
+/// Why a transaction changed nothing, where the writer can go on.
+#[derive(Debug, Clone)]
+pub(super) enum Refused {
+    /// A record would be too large.
+    TooLarge { bytes: usize },
+    /// There is no room.
+    NoRoom(NoRoom),
+}
+
+impl From<Refused> for WriteError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TooLarge { bytes } => Self::TooLarge { bytes },
+            Refused::NoRoom(no_room) => Self::NoRoom(no_room),
+        }
+    }
+}
+
 impl BatchFault {
-    /// The answer to every entry, where the writer can go on; none where it cannot.
-    pub(super) fn refusal(&self, map_bytes: usize) -> Option<WriteError> {
+    /// Why every entry is refused, where the writer can go on; none where it cannot. `bytes` is the size of the entries.
+    pub(super) fn refusal(&self, room: &Room, bytes: u64) -> Option<Refused> {
         let fault = match self {
-            Self::TooLarge(too_large) => return Some(WriteError::TooLarge { bytes: too_large.bytes }),
+            Self::TooLarge(too_large) => return Some(Refused::TooLarge { bytes: too_large.bytes }),
             Self::Commit(fault) | Self::Write(ReadError::Store(fault)) => fault,
             Self::Write(_) => return None,
         };
         match fault.class() {
-            FaultClass::MapFull => Some(WriteError::MapFull { map_bytes }),
-            FaultClass::DiskFull => Some(WriteError::DiskFull),
+            FaultClass::MapFull => Some(Refused::NoRoom(room.map_full())),
+            FaultClass::DiskFull => Some(Refused::NoRoom(room.disk_full(bytes))),
             FaultClass::Other => None,
         }
     }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use windlass_domain::event::Event;
 use windlass_failpoint::{Breakage, Place, breaks, pass};
 
-use super::batch::{Batch, BatchFault, RunCache};
-use super::{Answer, Class, End, Entry, Message, Op, Shared, Written};
-use crate::error::{OpenError, WriteError};
+use super::batch::{Batch, BatchFault, Refused, RunCache};
+use super::room::{Room, RoomWanted, Waiting};
+use super::{Answer, Class, End, Entry, Message, Op, Shared, WaitsForRoom, Written};
+use crate::error::{NoRoom, OpenError, WriteError};
 use crate::folder;
 use crate::lock::Lock;
 use crate::open::{Clock, Observer};
@@ -34,7 +35,8 @@ pub(super) struct Loop {
     pub(super) reader: Reader,
     pub(super) shared: Arc<Shared>,
     pub(super) head: CapsuleHead,
-    pub(super) map_bytes: usize,
+    pub(super) room: Room,
+    pub(super) waiting: Waiting,
     pub(super) clock: Clock,
     pub(super) observer: Observer,
     pub(super) runs: RunCache,
@@ -47,8 +49,11 @@ pub(super) struct Loop {
 struct Gathered {
     entries: Vec<Entry>,
     pings: Vec<Box<dyn FnOnce() + Send>>,
+    rooms: Vec<RoomWanted>,
     bytes: usize,
     durable: bool,
+    /// Whether the deadline of what waits for room came.
+    try_again: bool,
     ends: Option<Ending>,
 }
 
@@ -72,6 +77,10 @@ impl Loop {
     pub(super) fn run(mut self) {
         let end = loop {
             let gathered = self.gather();
+            self.waiting.want_room(gathered.rooms);
+            if gathered.try_again {
+                self.waiting.try_again(&self.room);
+            }
             if let Err(why) = self.commit(gathered.entries) {
                 break End::Fatal(why);
             }
@@ -105,9 +114,10 @@ impl Loop {
     /// Waits for one entry and takes what waits behind it. Streamed entries alone wait a little for company.
     fn gather(&self) -> Gathered {
         let mut gathered = Gathered::default();
-        match self.queue.recv() {
+        match self.first() {
             Ok(message) => gathered.take(message),
-            Err(_) => gathered.ends = Some(Ending::Abandoned),
+            Err(RecvTimeoutError::Timeout) => gathered.try_again = true,
+            Err(RecvTimeoutError::Disconnected) => gathered.ends = Some(Ending::Abandoned),
         }
         let until = Instant::now() + STREAMED_WAIT;
         while !gathered.is_full() {
@@ -127,32 +137,94 @@ impl Loop {
         gathered
     }
 
-    /// Commits the entries in one transaction and answers them all. An error ends the writer.
-    fn commit(&mut self, entries: Vec<Entry>) -> Result<(), String> {
+    /// The first message; not longer than until what waits for room is to be tried again.
+    fn first(&self) -> Result<Message, RecvTimeoutError> {
+        match self.waiting.next_try() {
+            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => self.queue.recv_timeout(at.saturating_duration_since(Instant::now())),
+        }
+    }
+
+    /// Commits what waits for room and the new entries in one transaction, and answers them all. An error ends the writer.
+    fn commit(&mut self, new: Vec<Entry>) -> Result<(), String> {
+        let entries = self.waiting.join(new);
         if entries.is_empty() {
+            self.waiting.settle();
+            return Ok(());
+        }
+        let bytes = entries.iter().map(|entry| weight(&entry.op) as u64).sum();
+        if let Some(no_room) = self.room.lacks(bytes) {
+            self.wait_for_room(entries, &no_room);
             return Ok(());
         }
         let (ops, mut answers): (Vec<Op>, Vec<Answer>) =
             entries.into_iter().map(|entry| (entry.op, entry.answer)).unzip();
+        let kept = self.room.is_scarce(self.reader.grown_bytes()).then(|| ops.clone());
         match self.transact(ops, &mut answers) {
             Ok(outcomes) => {
                 outcomes.answer(answers);
                 pass(Place::WriterAnswered);
+                self.room_was_there();
                 Ok(())
             }
             Err(fault) => {
                 self.runs.forget_changed();
-                for answer in answers {
-                    let Some(refusal) = fault.refusal(self.map_bytes) else {
-                        let why = fault.told();
-                        // Set before the answers are dropped, which gives it to them.
-                        let _ = self.shared.end.set(End::Fatal(why.clone()));
-                        return Err(why);
-                    };
-                    answer.give(Err(refusal));
-                }
-                Ok(())
+                self.refuse(&fault, bytes, kept, answers)
             }
+        }
+    }
+
+    /// Answers the entries of a transaction that came to nothing. An error ends the writer.
+    fn refuse(
+        &mut self,
+        fault: &BatchFault,
+        bytes: u64,
+        kept: Option<Vec<Op>>,
+        answers: Vec<Answer>,
+    ) -> Result<(), String> {
+        let Some(refused) = fault.refusal(&self.room, bytes) else {
+            let why = fault.told();
+            // Set before the answers are dropped, which gives it to them.
+            let _ = self.shared.end.set(End::Fatal(why.clone()));
+            return Err(why);
+        };
+        if let (Refused::NoRoom(no_room), Some(ops)) = (&refused, kept) {
+            let entry = |(op, answer)| Entry { class: Class::Durable, op, answer };
+            self.wait_for_room(ops.into_iter().zip(answers).map(entry).collect(), no_room);
+            return Ok(());
+        }
+        if let Refused::NoRoom(_) = &refused {
+            self.room.surprise();
+        }
+        for answer in answers {
+            answer.give(Err(refused.clone().into()));
+        }
+        Ok(())
+    }
+
+    /// Lets the entries of running steps wait, and refuses the others.
+    fn wait_for_room(&mut self, entries: Vec<Entry>, no_room: &NoRoom) {
+        for entry in entries {
+            let bytes = weight(&entry.op);
+            if let Some(refused) = self.waiting.keep(entry, bytes) {
+                refused.answer.give(Err(WriteError::NoRoom(no_room.clone())));
+            }
+        }
+        self.waiting.settle();
+        let results = self.waiting.len();
+        if results > 0 {
+            let told = WaitsForRoom { results, no_room: no_room.clone() };
+            if self.shared.waits_for_room().replace(told).is_none() {
+                tracing::warn!(%no_room, results, "results of running steps wait for room");
+            }
+        }
+    }
+
+    /// A transaction was committed: nothing waits any more.
+    fn room_was_there(&mut self) {
+        self.waiting.settle();
+        if self.shared.waits_for_room().take().is_some() {
+            tracing::info!("there is room again, and what waited for it is on disk");
         }
     }
 
@@ -205,6 +277,7 @@ impl Gathered {
                 self.entries.push(entry);
             }
             Message::Ping(ping) => self.pings.push(ping),
+            Message::Room(wanted) => self.rooms.push(wanted),
             Message::Close => self.ends = Some(Ending::Closed),
         }
     }
@@ -214,7 +287,7 @@ impl Gathered {
     }
 
     fn is_urgent(&self) -> bool {
-        self.durable || !self.pings.is_empty()
+        self.durable || self.try_again || !self.pings.is_empty() || !self.rooms.is_empty()
     }
 }
 

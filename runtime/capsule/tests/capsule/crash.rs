@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use super::support::*;
 use windlass_capsule::{
-    Class, LastStop, Op, OpenError, StageError, VerifyOptions, WriteError, last_stop, open_read_only, verify,
+    Class, LastStop, NoRoom, Op, OpenError, Reply, StageError, VerifyOptions, WriteError, last_stop,
+    open_read_only, verify,
 };
 use windlass_domain::capture::CaptureMode;
 use windlass_domain::event::Stream;
@@ -149,20 +150,42 @@ fn child_on_a_small_disk() {
     let ship = |op| writer.write_blocking(Class::Durable, op);
     ship(Op::RegisterWorkspace(workspace())).unwrap();
     ship(Op::CreateItem(Box::new(task("T-1")))).unwrap();
+    for op in [answered("T-1"), submit(submission(1, "T-1")), act(run_id(1), vec![start(1)])] {
+        ship(op).unwrap();
+    }
     let error = (0..1000).find_map(|_| ship(describe(30_000)).err()).unwrap();
-    assert!(matches!(error, WriteError::DiskFull), "{error}");
+    assert!(matches!(error, WriteError::NoRoom(NoRoom::Disk { .. })), "{error}");
     let error = writer.stage(OUTPUT, CaptureMode::FullIo, vec![1; 1 << 20]).unwrap_err();
-    assert!(matches!(error, StageError::DiskFull), "{error}");
+    assert!(matches!(error, StageError::DiskFull { needed_bytes: 1_048_576, .. }), "{error}");
     assert!(writer.ended().is_none(), "a full disk does not end the writer");
     assert_eq!(verify(&reader, VerifyOptions::default()).unwrap().faults, []);
+
+    let (answer, answered) = std::sync::mpsc::channel();
+    for occurrence in 0..3 {
+        let answer = answer.clone();
+        let reply: Reply = Box::new(move |result| answer.send((occurrence, result.is_ok())).unwrap());
+        writer.write(Class::Durable, act(run_id(1), vec![checkpoint(occurrence)]), reply).unwrap();
+    }
+    let error = ship(describe(30_000)).unwrap_err();
+    assert!(matches!(error, WriteError::NoRoom(NoRoom::Disk { .. })), "{error}");
+    let waits = writer.waits_for_room().unwrap();
+    assert_eq!(waits.results, 3, "what a running step has come to is refused: {waits}");
+    assert!(waits.to_string().contains(folder.to_str().unwrap()), "{waits}");
+    assert!(answered.try_recv().is_err());
     std::fs::remove_file(reserve).unwrap();
+    // Nobody writes any more: the writer looks by itself.
+    let answers: Vec<_> = answered.iter().take(3).collect();
+    assert_eq!(answers, [(0, true), (1, true), (2, true)], "in their order");
     ship(describe(30_000)).unwrap();
+    assert_eq!(writer.waits_for_room(), None);
+    let events = reader.events(&Stream::Run { run_id: run_id(1) }, Seq(5), 10).unwrap();
+    assert_eq!(events.iter().map(|event| event.data.type_name()).collect::<Vec<_>>(), ["checkpoint"; 3]);
     assert_eq!(verify(&reader, VerifyOptions::default()).unwrap().faults, []);
     println!("\nthe child is done");
 }
 
 #[test]
-fn a_full_disk_refuses_writes_until_there_is_room_again() {
+fn on_a_full_disk_results_wait_and_everything_else_is_refused_until_there_is_room_again() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().to_str().unwrap();
     let small_disk = ["bwrap", "--dev-bind", "/", "/", "--size", "4194304", "--tmpfs", place];

@@ -7,8 +7,8 @@ use heed::{Database, EnvOpenOptions, RwTxn};
 
 use super::support::*;
 use windlass_capsule::{
-    Depth, Fault, FaultKind, Op, VerifyMark, VerifyOptions, VerifyReport, check_read_models, open_read_only,
-    verify,
+    Depth, Fault, FaultKind, Op, VerifyMark, VerifyOptions, VerifyProgress, VerifyReport, check_read_models,
+    open_read_only, verify,
 };
 use windlass_domain::artifact::{Artifact, ArtifactPath};
 use windlass_domain::capture::CaptureMode;
@@ -116,6 +116,15 @@ impl Wreck {
             .filter(|event| event.data.type_name() == type_name)
             .map(|event| event.cursor.0)
             .collect()
+    }
+
+    /// What the link after this one says it follows.
+    fn link_hash(&self, link: u64) -> Digest {
+        let mut hash = [0; 32];
+        self.edit("links", &(link + 1).to_be_bytes(), |bytes| {
+            hash.copy_from_slice(&bytes[RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + 32]);
+        });
+        Digest::from_bytes(hash)
     }
 
     fn blob_file(&self) -> PathBuf {
@@ -455,19 +464,50 @@ fn read_models_that_the_log_does_not_make_are_found() {
 #[test]
 fn a_full_verification_goes_on_where_it_was_stopped() {
     let wreck = Wreck::new();
-    let mut marks = Vec::new();
-    let mut note = |mark: &VerifyMark| marks.push(mark.clone());
+    let mut told = Vec::new();
+    let mut note = |progress: &VerifyProgress| told.push(progress.clone());
     let whole = wreck.verify(VerifyOptions { progress: Some(&mut note), ..VerifyOptions::default() });
     assert!(whole.is_sound());
-    assert!(matches!(marks.first(), Some(VerifyMark::Streams { .. })));
-    assert!(matches!(marks.last(), Some(VerifyMark::Links { after }) if *after == wreck.head.link_seq));
-    let link_only = VerifyMark::Links { after: wreck.head.link_seq - 1 };
-    for (mark, events, links) in [
-        (marks[0].clone(), 0, wreck.head.link_seq),
-        (link_only, 0, 1),
-        (VerifyMark::Streams { after: "zz".to_owned() }, wreck.head.cursor.0, wreck.head.link_seq),
+    let (first, last) = (&told[0], told.last().unwrap());
+    assert!(matches!(first.mark, VerifyMark::Streams { .. }));
+    assert_eq!((first.done, first.under), (wreck.head.cursor.0, wreck.head));
+    assert_eq!(last.mark, VerifyMark::Links { after: wreck.head.link_seq });
+    assert_eq!(last.done, last.of, "it was at its end");
+    let at = |mark| VerifyProgress { mark, ..first.clone() };
+    for (progress, events, links) in [
+        (first.clone(), 0, wreck.head.link_seq),
+        (at(VerifyMark::Links { after: wreck.head.link_seq - 1 }), 0, 1),
+        (at(VerifyMark::Streams { after: "zz".to_owned() }), wreck.head.cursor.0, wreck.head.link_seq),
     ] {
-        let report = wreck.verify(VerifyOptions { resume: Some(mark), ..VerifyOptions::default() });
+        let report = wreck.verify(VerifyOptions { resume: Some(progress), ..VerifyOptions::default() });
         assert_eq!((report.faults.len(), report.events, report.links), (0, events, links));
     }
+}
+
+#[test]
+fn a_verification_that_goes_on_hashes_what_was_committed_since_and_trusts_no_other_capsule() {
+    let wreck = Wreck::new();
+    let (first_link, mut told) = (1, Vec::new());
+    let mut note = |progress: &VerifyProgress| told.push(progress.clone());
+    wreck.verify(VerifyOptions { progress: Some(&mut note), ..VerifyOptions::default() });
+    let first = told.remove(0);
+    // As if the streams had been looked at when there was one link only: the rest was committed since.
+    let link = windlass_capsule::CapsuleHead {
+        link_seq: first_link,
+        hash: wreck.link_hash(first_link),
+        ..first.under
+    };
+    let earlier = VerifyProgress { under: link, ..first.clone() };
+    wreck.edit_event(wreck.head.cursor.0, |event| event.at = time(999));
+    let look = |resume| wreck.verify(VerifyOptions { resume: Some(resume), ..VerifyOptions::default() });
+    assert!(matches!(look(earlier.clone()).first().unwrap().kind, FaultKind::Hash { .. }));
+    assert!(look(first.clone()).is_sound(), "what was looked at is looked at again");
+    let other = VerifyProgress {
+        under: windlass_capsule::CapsuleHead { hash: Digest::of(b"other"), ..link },
+        ..first
+    };
+    assert!(
+        matches!(look(other).first().unwrap().kind, FaultKind::Hash { .. }),
+        "another capsule's progress counts"
+    );
 }

@@ -118,7 +118,7 @@ fn items_come_in_the_order_of_their_ids_and_are_filtered() {
     below.parent_id = Some(item_id("P"));
     ship.write(Op::CreateItem(Box::new(below)));
     let names = |filter: ItemFilter| -> Vec<String> {
-        ship.reader.items(&filter).unwrap().into_iter().map(|item| item.id.to_string()).collect()
+        ship.reader.items(&filter).unwrap().items.into_iter().map(|item| item.id.to_string()).collect()
     };
     let all = ItemFilter { limit: 10, ..ItemFilter::default() };
     assert_eq!(names(all.clone()), ["F", "P", "T-1", "T-2", "T-3"]);

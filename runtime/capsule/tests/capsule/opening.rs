@@ -4,10 +4,11 @@ use std::path::Path;
 
 use super::support::*;
 use windlass_capsule::{
-    Class, FORMAT, LastStop, Op, OpenError, Options, StageError, WriteError, last_stop, open_read_only,
-    wait_until_unlocked,
+    Claim, Class, Doubt, Due, FORMAT, LastStop, NoRoom, Op, OpenError, Options, Reply, StageError,
+    WriteError, due, last_stop, note_due, open_read_only, settle_due, wait_until_unlocked,
 };
 use windlass_domain::capture::CaptureMode;
+use windlass_domain::item::{ItemChanges, ItemCommand};
 
 /// The names and contents of the files of a folder.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
@@ -155,7 +156,7 @@ fn a_folder_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_full_map_refuses_writes_and_keeps_what_is_there() {
+fn in_a_full_map_results_wait_and_everything_else_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { map_bytes: 1 << 20, ..options() };
     let (writer, reader) =
@@ -166,21 +167,73 @@ fn a_full_map_refuses_writes_and_keeps_what_is_there() {
     let long_step = |occurrence: u32| {
         act(run_id, vec![begin("look", occurrence), finish("look", occurrence, inline(&"x".repeat(50_000)))])
     };
-    let (full, error) = (0..100)
-        .find_map(|place| ship.try_write(long_step(place)).err().map(|error| (place, error)))
-        .unwrap();
-    let is_full =
-        |error: &WriteError| matches!(error, WriteError::MapFull { map_bytes } if *map_bytes == 1 << 20);
-    assert!(is_full(&error), "{error}");
-    let again = ship.refused(long_step(full));
-    assert!(is_full(&again), "what was refused is taken for done: {again}");
+    let (answer, answered) = std::sync::mpsc::channel();
+    let mut results = 0;
+    while ship.writer.waits_for_room().is_none() {
+        let answer = answer.clone();
+        let reply: Reply = Box::new(move |result| answer.send(result.is_ok()).unwrap());
+        ship.writer.write(Class::Durable, long_step(results), reply).unwrap();
+        results += 1;
+        let (pinged, pong) = std::sync::mpsc::channel();
+        ship.writer.ping(Box::new(move || pinged.send(()).unwrap())).unwrap();
+        pong.recv().unwrap();
+    }
+    let waits = ship.writer.waits_for_room().unwrap();
+    assert!(matches!(waits.no_room, NoRoom::Map { map_bytes, .. } if map_bytes == 1 << 20), "{waits}");
+    let description = ItemChanges { description: Some("x".repeat(60_000)), ..ItemChanges::default() };
+    let error = ship.refused(Op::Item {
+        workspace_id: workspace_id(),
+        work_item_id: item_id("T-1"),
+        command: ItemCommand::Edit { changes: Box::new(description), by: "crew".to_owned() },
+    });
+    assert!(matches!(error, WriteError::NoRoom(NoRoom::Map { .. })), "{error}");
     assert!(ship.writer.ended().is_none(), "a full map does not end the writer");
     ship.is_sound();
     ship.writer.close().unwrap();
+    let answers: Vec<bool> = answered.try_iter().collect();
+    assert_eq!(answers.len(), results as usize, "every write is answered");
+    assert!(answers[..answers.len() - 1].iter().all(|done| *done) && !answers.last().unwrap());
     let Ship { folder, writer, reader } = ship;
     drop((writer, reader));
     let (writer, reader) = open(folder.path()).unwrap();
     let ship = Ship { folder, writer, reader };
-    assert_eq!(ship.write(long_step(full)).events().len(), 2);
+    assert_eq!(ship.write(long_step(results - 1)).events().len(), 2, "what was not committed is not there");
     ship.is_sound();
+}
+
+#[test]
+fn a_store_that_is_not_the_one_that_was_left_is_in_doubt_and_due_to_be_verified() {
+    let folder = close(Ship::with_task());
+    let claim = |folder: &Path| Claim::take(folder, &holder()).unwrap();
+    assert_eq!(claim(folder.path()).doubt().unwrap(), None);
+    assert_eq!(due(folder.path()).unwrap(), None);
+    // As a copy would, this changes nothing but the file's time.
+    let data = std::fs::File::options().write(true).open(folder.path().join("data.mdb")).unwrap();
+    data.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let touched = claim(folder.path());
+    assert_eq!(touched.doubt().unwrap(), Some(Doubt::Altered));
+    let (writer, reader) = touched.open(options(), Box::new(|_, _| {})).unwrap();
+    assert_eq!(due(folder.path()).unwrap(), Some(Due::Pending { progress: None }));
+    writer.close().unwrap();
+    drop((writer, reader));
+    assert_eq!(claim(folder.path()).doubt().unwrap(), None, "it was left cleanly");
+    assert!(due(folder.path()).unwrap().is_some(), "a clean stop settles no verification");
+    settle_due(folder.path()).unwrap();
+    let (writer, reader) = claim(folder.path()).open(options(), Box::new(|_, _| {})).unwrap();
+    assert_eq!(due(folder.path()).unwrap(), None);
+    drop((writer, reader));
+    assert_eq!(claim(folder.path()).doubt().unwrap(), Some(Doubt::Unproven), "its writer was not closed");
+}
+
+#[test]
+fn damage_that_was_found_keeps_a_store_from_being_written_until_none_is_found() {
+    let folder = close(Ship::with_task());
+    let what = "event 3: it is missing".to_owned();
+    note_due(folder.path(), &Due::Damaged { what: what.clone() }).unwrap();
+    assert_eq!(Claim::take(folder.path(), &holder()).unwrap().doubt().unwrap(), Some(Doubt::Damaged));
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(&error, OpenError::Damaged { what: told, .. } if *told == what), "{error}");
+    assert!(open_read_only(folder.path()).is_ok(), "what is sound can be read");
+    settle_due(folder.path()).unwrap();
+    drop(open(folder.path()).unwrap());
 }

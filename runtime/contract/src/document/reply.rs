@@ -115,6 +115,9 @@ pub struct StatusReply {
     pub service: ServiceStatus,
     /// The active runs, the newest first; at most 500.
     pub active_runs: Vec<RunSummary>,
+    /// Active runs that cannot be read, where a damaged record is looked at for what is sound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
 }
 
 impl Reply for StatusReply {
