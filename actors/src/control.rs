@@ -190,6 +190,7 @@ impl Control for Local {
                 SandboxSupport::Unusable { reason } => format!("unusable: {reason}"),
             },
             paused: surroundings::paused(&self.shared),
+            verification: self.shared.verification.borrow().clone(),
             head_cursor: head.cursor,
             capsule_head: head.hash,
         })

@@ -9,6 +9,7 @@
 
 mod alarm;
 mod attempt;
+mod check;
 mod clock;
 mod control;
 mod folders;
@@ -17,7 +18,9 @@ mod runtime;
 mod shared;
 mod store;
 mod tree;
+mod verification;
 
+pub use check::{Finding, Look, StoreCheck, answer};
 pub use control::Local;
 pub use folders::Folders;
 pub use offline::{restore_capsule, verify_export};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use windlass_contract::view::StoreVerification;
 use windlass_domain::id::RunId;
 use windlass_engine::ports::SandboxSupport;
 use windlass_process::Launcher;
@@ -40,6 +41,10 @@ pub(crate) struct Shared {
     /// How long a run works at most without a checkpoint.
     pub(crate) checkpoint_every: Duration,
     pub(crate) activity: watch::Sender<Activity>,
+    /// How the verification of the whole record stands.
+    pub(crate) verification: watch::Sender<StoreVerification>,
+    /// Whether lists give what can be read and name the rest: the record is known to be damaged.
+    pub(crate) rescue: bool,
     /// The actors; none while the tree is being built anew.
     pub(crate) tree: watch::Sender<Option<Tree>>,
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
 use windlass_capsule::{
     Class, MAX_INLINE_BLOB_BYTES, MAX_PAGE, Op, Overloaded, ReadError, Reader, StageError, StagedBlob,
-    WriteError, Writer, Written,
+    WaitsForRoom, WriteError, Writer, Written,
 };
 use windlass_contract::error::Fault;
 use windlass_domain::capture::{CaptureMode, DataClass};
@@ -105,6 +105,37 @@ impl Store {
         match answered.await {
             Ok(result) => result.map_err(|error| StoreError::Write(Box::new(error))),
             Err(_) => Err(StoreError::Write(Box::new(WriteError::Closed))),
+        }
+    }
+
+    /// As [`Store::stage`], for what a running step has come to: where there is no room, it waits for it.
+    pub(crate) async fn stage_for_step(
+        &self,
+        class: DataClass,
+        mode: CaptureMode,
+        bytes: Vec<u8>,
+    ) -> Result<StagedBlob, StoreError> {
+        loop {
+            match self.stage(class, mode, bytes.clone()).await {
+                Err(StoreError::Stage(StageError::DiskFull { needed_bytes, .. })) => {
+                    let (there, told) = oneshot::channel();
+                    let answer = Box::new(move || {
+                        // The attempt that waited may be over.
+                        let _ = there.send(());
+                    });
+                    self.writer()?.when_there_is_room(needed_bytes, answer)?;
+                    told.await.map_err(|_| StoreError::Write(Box::new(WriteError::Closed)))?;
+                }
+                staged => return staged,
+            }
+        }
+    }
+
+    /// What waits for room on the disk, while something does.
+    pub(crate) fn waits_for_room(&self) -> Option<WaitsForRoom> {
+        match &self.writer {
+            Pen::Writer(writer) => writer.waits_for_room(),
+            Pen::None(_) => None,
         }
     }
 

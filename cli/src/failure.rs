@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     OfRun(Box<Fault>, RunId),
     /// Standard output is gone.
     Output(OutputLost),
+    /// A child process did the work, and has said all there is to say.
+    Told(ExitCode),
 }
 
 impl From<Fault> for Failure {
@@ -46,6 +48,7 @@ pub(crate) fn report(output: &Output, about: &About, failure: Failure) -> ExitCo
         Failure::OfRun(fault, run_id) => {
             refuse(output, &About { run_id: Some(run_id), ..about.clone() }, *fault)
         }
+        Failure::Told(code) => code,
         // Whoever read has read enough.
         Failure::Output(lost) if lost.reader_left() => ExitCode::Success,
         Failure::Output(lost) => {

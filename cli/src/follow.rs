@@ -85,7 +85,7 @@ async fn go_on(
 }
 
 async fn open(session: &Session, need: Need, run_id: RunId, from: Seq) -> Result<EventStream, Fault> {
-    session.control(need).await?.watch_run(WatchRun { run_id, from }).await
+    session.control_here(need).await?.watch_run(WatchRun { run_id, from }).await
 }
 
 /// Whether somebody drives a run that has not ended. A tree inside this process drives only what was submitted to it; waiting
@@ -103,7 +103,7 @@ async fn recorded(
 ) -> Result<Stopped, Failure> {
     loop {
         let request = ReadEvents { run_id, from: *next, limit: 0 };
-        let page = session.control(Need::Read).await?.read_events(request).await?;
+        let page = session.control_here(Need::Read).await?.read_events(request).await?;
         for event in &page.events {
             each(event)?;
             *next = event.seq.next();
@@ -146,6 +146,6 @@ async fn drain(
 /// # Errors
 /// Those of `show_run`.
 pub(crate) async fn is_over(session: &Session, need: Need, run_id: RunId, from: Seq) -> Result<bool, Fault> {
-    let view = session.control(need).await?.show_run(RunRef { run_id }).await?;
+    let view = session.control_here(need).await?.show_run(RunRef { run_id }).await?;
     Ok(!view.row.status.is_active() && from > view.last_seq)
 }

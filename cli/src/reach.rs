@@ -3,6 +3,7 @@
 //! A run outlives its terminal only where a service drives it, so starting one needs the bus, or `--ephemeral`. Everything
 //! else also works where no service can be reached: in this process, under the writer's lock, or read-only beside a writer.
 
+pub(crate) mod child;
 mod record;
 
 use std::path::PathBuf;
@@ -11,16 +12,18 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use windlass_actors::{Local, Runtime, StartError};
+use windlass_actors::{Local, Runtime, StartError, StoreCheck};
 use windlass_capsule::OpenError;
 use windlass_contract::document::Unserved;
 use windlass_contract::{Control, ErrorCode, Fault};
 use windlass_dbus::{Bus, BusControl};
 use windlass_process::{Launcher, ManagerError, UserManager};
 
+use crate::args::ChildArgs;
 use crate::folders::Folders;
 use crate::service::files::UNIT;
 use crate::service::with_source;
+use child::ChildWork;
 
 /// What a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,13 +61,21 @@ pub(crate) struct Reached {
     pub(crate) leaving: Option<BoxFuture<'static, ()>>,
 }
 
+/// What a command does next.
+pub(crate) enum Way {
+    /// It asks Control.
+    Here(Box<Reached>),
+    /// It has a child process do all of it.
+    Child(ChildWork),
+}
+
 /// Reaches Control as the need allows.
 ///
 /// # Errors
 /// `bus_unavailable` where a service is needed and none can be reached; `capsule_locked` where another process writes and
 /// this one would have to.
-pub(crate) async fn reach(need: Need, folders: &Folders) -> Result<Reached, Fault> {
-    match need {
+pub(crate) async fn reach(need: Need, folders: &Folders, child: &ChildArgs) -> Result<Way, Fault> {
+    let reached = match need {
         Need::Service => over_the_bus().await.map_err(|fault| fault.hint("windlass service run")),
         Need::Ephemeral => match in_process(folders).await {
             // Whoever holds the lock may be a service, which can drive the run as well.
@@ -73,21 +84,20 @@ pub(crate) async fn reach(need: Need, folders: &Folders) -> Result<Reached, Faul
             }
             reached => reached,
         },
-        Need::Change | Need::Read => match over_the_bus().await {
+        Need::Change | Need::Read | Need::Look => match over_the_bus().await {
             Err(fault) if fault.code() == ErrorCode::BusUnavailable => {
-                tracing::info!(
-                    reason = fault.first().message,
-                    "no service on the bus; going on in this process"
-                );
-                in_process(folders).await
+                tracing::info!(reason = fault.first().message, "no service on the bus; going on without one");
+                match (child.in_child, need) {
+                    (false, Need::Look) => return Ok(Way::Child(ChildWork::look(folders).await?)),
+                    (false, _) => return Ok(Way::Child(ChildWork::change())),
+                    (true, Need::Look) => record::look(folders, &fault, child.damage.as_deref()).await,
+                    (true, _) => in_process(folders).await,
+                }
             }
             reached => reached,
         },
-        Need::Look => match over_the_bus().await {
-            Err(fault) if fault.code() == ErrorCode::BusUnavailable => record::look(folders, &fault).await,
-            reached => reached,
-        },
-    }
+    };
+    reached.map(|reached| Way::Here(Box::new(reached)))
 }
 
 /// A service over the session bus; it is started when there is none and somebody knows how.
@@ -158,6 +168,7 @@ pub(crate) async fn open_here(folders: &Folders) -> Result<Opened, Fault> {
     let config = windlass_actors::Config {
         folders: for_actors,
         launcher: direct_launcher()?,
+        check: store_check()?,
         recover: windlass_actors::Recover::None,
         checkpoint_every: windlass_actors::CHECKPOINT_EVERY,
     };
@@ -170,7 +181,15 @@ fn direct_launcher() -> Result<Launcher, Fault> {
     Ok(Launcher::Direct { program: this_program()?, args: vec!["holder".into()] })
 }
 
-/// The file of this program, for starting holders.
+/// How this program is started again to look at a store.
+///
+/// # Errors
+/// `io` when the system does not tell where it is.
+pub(crate) fn store_check() -> Result<StoreCheck, Fault> {
+    Ok(StoreCheck::new(this_program()?, vec!["check-store".into()]))
+}
+
+/// The file of this program, for starting it again.
 ///
 /// # Errors
 /// `io` when the system does not tell.
@@ -198,6 +217,7 @@ pub(crate) fn not_started(error: &StartError) -> Fault {
             Fault::new(ErrorCode::CapsuleNewer, text).hint("use the newer windlass that wrote it")
         }
         OpenError::Damaged { .. } => Fault::new(ErrorCode::CapsuleDamaged, text)
+            .hint("windlass capsule verify")
             .hint("keep the folder as it is; nothing in it is moved or deleted by itself"),
         OpenError::DiskFull { .. } => Fault::new(ErrorCode::DiskFull, text).hint("df -h"),
         _ => Fault::new(ErrorCode::Io, text),

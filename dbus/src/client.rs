@@ -94,7 +94,7 @@ impl Control for BusControl {
         let mut arguments = Arguments::of(&request)?;
         let folder = arguments.text("folder")?;
         let (items,): (Vec<Received>,) = self.call("ListItems", &(folder, arguments.options())).await?;
-        Ok(ItemList { items: call::views(items)? })
+        Ok(ItemList { items: call::views(items)?, unreadable: Vec::new() })
     }
 
     async fn show_item(&self, request: ItemRef) -> Result<ItemView, Fault> {
@@ -146,7 +146,8 @@ impl Control for BusControl {
     async fn list_runs(&self, request: ListRuns) -> Result<RunPage, Fault> {
         let filter = Arguments::of(&request)?.options();
         let (runs, next): (Vec<Received>, String) = self.call("ListRuns", &(filter,)).await?;
-        Ok(RunPage { runs: call::views(runs)?, next: Some(next).filter(|next| !next.is_empty()) })
+        let next = Some(next).filter(|next| !next.is_empty());
+        Ok(RunPage { runs: call::views(runs)?, unreadable: Vec::new(), next })
     }
 
     async fn cancel_run(&self, caller: Caller, request: CancelRun) -> Result<RunView, Fault> {

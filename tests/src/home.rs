@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use windlass_actors::{CHECKPOINT_EVERY, Config, Folders, Recover, Runtime};
+use windlass_actors::{CHECKPOINT_EVERY, Config, Folders, Recover, Runtime, StoreCheck};
 use windlass_process::Launcher;
 
 /// A home folder with nothing in it.
@@ -183,6 +183,7 @@ impl Home {
         let config = Config {
             folders: Folders::new(at("state"), at("cache"), at("config"), home),
             launcher: Launcher::Direct { program: binary(), args: vec!["holder".into()] },
+            check: StoreCheck::new(binary(), vec!["check-store".into()]),
             recover,
             checkpoint_every,
         };

@@ -32,7 +32,8 @@ impl Record for RunRecord {
         let mode = self.run.request.capture_mode;
         let mut blobs = Vec::with_capacity(payloads.len());
         for payload in payloads {
-            blobs.push(self.shared.store.stage(payload.class, mode, payload.bytes).await.map_err(refused)?);
+            let staged = self.shared.store.stage_for_step(payload.class, mode, payload.bytes).await;
+            blobs.push(staged.map_err(refused)?);
         }
         let epoch = self.run.epoch;
         let commands = acts.into_iter().map(|act| RunCommand::Act { epoch, act }).collect();

@@ -13,7 +13,7 @@ use windlass_domain::artifact::ArtifactUri;
 use windlass_domain::digest::Digest;
 use windlass_domain::event::Stream;
 
-use super::faults;
+use super::{faults, with_sources};
 use crate::shared::Shared;
 
 /// Most events in one answer: about a megabyte on the bus.
@@ -81,7 +81,21 @@ pub(super) async fn verify(shared: &Shared, request: VerifyCapsule) -> Result<Ve
         let report = windlass_capsule::verify(reader, options)?;
         Ok((report, reader.head()?))
     });
-    let (report, head) = read.await.map_err(faults::read)?;
+    let (report, head) = match read.await {
+        Ok(read) => read,
+        // So damaged that it cannot be walked through.
+        Err(error) if error.is_damage() => {
+            return Ok(Verification {
+                sound: false,
+                events: 0,
+                links: 0,
+                blobs: 0,
+                first_problem: Some(with_sources(&error)),
+                capsule_head: Digest::ZERO,
+            });
+        }
+        Err(error) => return Err(faults::read(error)),
+    };
     Ok(Verification {
         sound: report.is_sound(),
         events: report.events,

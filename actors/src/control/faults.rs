@@ -1,6 +1,8 @@
 //! What went wrong inside, as callers see it: a stable code, a message and the next step.
 
-use windlass_capsule::{ContinuationRefusal, ReadError, StageError, WriteError};
+use std::path::Path;
+
+use windlass_capsule::{ContinuationRefusal, NoRoom, ReadError, StageError, WriteError};
 use windlass_contract::error::{ErrorBody, ErrorCode, Fault};
 use windlass_domain::admission::{AdmissionRefusal, hold_for};
 use windlass_domain::item::ItemRefusal;
@@ -17,9 +19,9 @@ pub(super) fn read(error: ReadError) -> Fault {
             .hint("windlass capsule verify")
             .hint("keep the folder as it is; nothing is deleted or repaired by itself")
     };
-    match &error {
-        ReadError::Damaged { .. } | ReadError::Missing { .. } => damaged(with_sources(&error)),
-        _ => Fault::new(ErrorCode::Io, with_sources(&error)),
+    match error.is_damage() {
+        true => damaged(with_sources(&error)),
+        false => Fault::new(ErrorCode::Io, with_sources(&error)),
     }
 }
 
@@ -38,18 +40,43 @@ pub(super) fn write(error: StoreError) -> Fault {
             WriteError::UnknownRun { run_id } => unknown_run(run_id),
             WriteError::UnknownItem { id, .. } => unknown_item(id.as_str()),
             WriteError::Read(error) => read(error),
+            WriteError::NoRoom(missing) => no_room(&missing),
             other => uncommon(&other),
         },
     }
 }
 
 fn stage(error: &StageError) -> Fault {
-    Fault::new(ErrorCode::Io, with_sources(error))
+    match error {
+        StageError::DiskFull { path, .. } => {
+            Fault::new(ErrorCode::DiskFull, with_sources(error)).hint(df(path))
+        }
+        _ => Fault::new(ErrorCode::Io, with_sources(error)),
+    }
+}
+
+/// There is no room for what is asked.
+fn no_room(no_room: &NoRoom) -> Fault {
+    let fault = Fault::new(ErrorCode::DiskFull, no_room.to_string());
+    match no_room {
+        NoRoom::Disk { path, .. } => fault.hint(df(path)),
+        NoRoom::Map { .. } => fault.hint("windlass capsule backup --out FOLDER"),
+    }
+}
+
+fn df(path: &Path) -> String {
+    format!("df -h {}", path.display())
+}
+
+/// Rows that cannot be read.
+pub(super) fn unreadable(rows: &[String]) -> Fault {
+    Fault::new(ErrorCode::CapsuleDamaged, rows.join("; "))
+        .hint("windlass capsule verify")
+        .hint("keep the folder as it is; nothing is deleted or repaired by itself")
 }
 
 fn uncommon(error: &WriteError) -> Fault {
     let code = match error {
-        WriteError::DiskFull | WriteError::MapFull { .. } => ErrorCode::DiskFull,
         WriteError::ItemExists { .. }
         | WriteError::BadParent { .. }
         | WriteError::ItemChanged { .. }
@@ -61,7 +88,6 @@ fn uncommon(error: &WriteError) -> Fault {
     let fault = Fault::new(code, with_sources(error));
     match error {
         WriteError::ItemExists { id } => fault.hint(format!("windlass item show --id {id}")),
-        WriteError::DiskFull => fault.hint("df -h"),
         _ => fault,
     }
 }

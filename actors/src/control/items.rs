@@ -83,23 +83,31 @@ pub(super) async fn list(shared: &Shared, request: ListItems) -> Result<ItemList
         ..ItemFilter::default()
     };
     let items = shared.store.read(move |reader| {
-        let items = all_items(reader, filter)?;
-        items.into_iter().map(|item| views::item(reader, item)).collect::<Result<Vec<_>, _>>()
+        let (items, unreadable) = all_items(reader, filter)?;
+        let views = items.into_iter().map(|item| views::item(reader, item)).collect::<Result<Vec<_>, _>>()?;
+        Ok((views, unreadable))
     });
-    let mut items = items.await.map_err(faults::read)?;
+    let (mut items, unreadable) = items.await.map_err(faults::read)?;
+    if !shared.rescue && !unreadable.is_empty() {
+        return Err(faults::unreadable(&unreadable));
+    }
     if request.active {
         items.retain(|item| !item.active_runs.is_empty());
     }
-    Ok(ItemList { items })
+    Ok(ItemList { items, unreadable })
 }
 
-fn all_items(reader: &Reader, mut filter: ItemFilter) -> Result<Vec<WorkItem>, ReadError> {
-    let mut items: Vec<WorkItem> = Vec::new();
+/// The items, and what is wrong with those that cannot be read.
+fn all_items(reader: &Reader, mut filter: ItemFilter) -> Result<(Vec<WorkItem>, Vec<String>), ReadError> {
+    let (mut items, mut unreadable) = (Vec::new(), Vec::new());
     loop {
         let page = reader.items(&filter)?;
-        let Some(last) = page.last() else { return Ok(items) };
-        filter.after = Some((last.workspace_id, last.id.clone()));
-        items.extend(page);
+        items.extend(page.items);
+        unreadable.extend(page.unreadable);
+        if page.next.is_none() {
+            return Ok((items, unreadable));
+        }
+        filter.after = page.next;
     }
 }
 

@@ -118,7 +118,11 @@ pub(super) async fn list(shared: &Shared, request: ListRuns) -> Result<RunPage, 
     let limit = if request.limit == 0 { DEFAULT_PAGE } else { request.limit };
     let page = Page { after, limit: usize::try_from(limit).unwrap_or(usize::MAX) };
     let page = shared.store.read(move |reader| reader.runs(&filter, page)).await.map_err(faults::read)?;
+    if !shared.rescue && !page.unreadable.is_empty() {
+        return Err(faults::unreadable(&page.unreadable));
+    }
     Ok(RunPage {
+        unreadable: page.unreadable,
         runs: page.runs.into_iter().map(views::stored_row).collect(),
         next: page.next.map(|next| next.to_u64().to_string()),
     })

@@ -4,12 +4,13 @@ use windlass_process::Launcher;
 
 use crate::shared::Shared;
 
-/// Why no run is placed; none while they are.
+/// Why runs do not go on; none while they do.
 pub(super) fn paused(shared: &Shared) -> Option<String> {
     let text = "runs are paused: the service ended three times within a minute before it was ready; \
                 `windlass service start` lets them go on";
     let waits = shared.store.refusal().map(|refusal| refusal.first().message.clone());
-    waits.or_else(|| shared.paused().then(|| text.to_owned()))
+    let full = || shared.store.waits_for_room().map(|waits| waits.to_string());
+    waits.or_else(full).or_else(|| shared.paused().then(|| text.to_owned()))
 }
 
 /// What somebody who submits a run should know.

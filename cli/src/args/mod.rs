@@ -18,6 +18,7 @@ pub(crate) mod usage;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use windlass_actors::Look;
 
 use crate::demo::DemoArgs;
 use crate::failure::About;
@@ -65,9 +66,22 @@ pub(crate) struct Globals {
     /// Say on standard error what goes on inside; twice for more
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
     pub(crate) verbose: u8,
+    #[command(flatten)]
+    pub(crate) child: ChildArgs,
     /// Keep the capsule in this folder
     #[arg(long, global = true, hide = true, env = "WINDLASS_STATE_DIR", hide_env = true, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// How a command starts itself again where no service answers: a store that is damaged may end the process that reads it.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ChildArgs {
+    /// Open the store in this process
+    #[arg(long, global = true, hide = true)]
+    pub(crate) in_child: bool,
+    /// What was found to be damaged in the store
+    #[arg(long, global = true, hide = true, value_name = "TEXT", requires = "in_child")]
+    pub(crate) damage: Option<String>,
 }
 
 /// The commands.
@@ -104,6 +118,9 @@ pub(crate) enum Command {
     /// Own one child process; started by the service, not by people
     #[command(hide = true)]
     Holder(HolderArgs),
+    /// Look at the store; started before the store is opened, because one that is damaged may end the process that reads it
+    #[command(hide = true)]
+    CheckStore(CheckStoreArgs),
 }
 
 /// `windlass init`
@@ -123,6 +140,21 @@ pub(crate) struct HolderArgs {
     pub(crate) folder: PathBuf,
 }
 
+/// `windlass check-store`
+#[derive(Debug, Args)]
+pub(crate) struct CheckStoreArgs {
+    /// The capsule's folder
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// How much to look at
+    #[arg(value_name = "LOOK", value_parser = look)]
+    pub(crate) look: Look,
+}
+
+fn look(word: &str) -> Result<Look, String> {
+    Look::of(word).ok_or_else(|| "there is no such look".to_owned())
+}
+
 impl Command {
     /// What a refusal of this command is about, as far as its arguments say.
     pub(crate) fn about(&self) -> About {
@@ -138,7 +170,8 @@ impl Command {
             | Self::Service(_)
             | Self::Completions(_)
             | Self::Man(_)
-            | Self::Holder(_) => About::default(),
+            | Self::Holder(_)
+            | Self::CheckStore(_) => About::default(),
         }
     }
 }

@@ -28,16 +28,7 @@ Example:
     /// Look for what keeps runs from going on, and name the command that mends it
     #[command(after_help = "\
 Exit codes: 0 when all is well, 2 when the worst finding is a warning, 3 when it is a problem.")]
-    Doctor(DoctorArgs),
-}
-
-/// `windlass service doctor`
-#[derive(Debug, Args)]
-pub(crate) struct DoctorArgs {
-    /// Look at the capsule alone, in this process; the command starts itself with this, because a store that was cut short ends
-    /// the process that reads it
-    #[arg(long, hide = true)]
-    pub(crate) capsule_alone: bool,
+    Doctor,
 }
 
 /// `windlass service run`

@@ -19,7 +19,7 @@ use windlass_contract::{ErrorCode, ExitCode, Fault};
 
 use crate::args::bot::BotCommand;
 use crate::args::usage::{NoCommand, flagged};
-use crate::args::{Cli, Command, service::ServiceCommand};
+use crate::args::{ChildArgs, Cli, Command, service::ServiceCommand};
 use crate::exit::status;
 use crate::failure::{About, Failure, report};
 use crate::folders::Folders;
@@ -32,6 +32,11 @@ pub(crate) fn run(cli: Cli) -> process::ExitCode {
     // A holder gets its one folder as an argument, and an empty environment.
     if let Command::Holder(args) = &cli.command {
         return windlass_process::holder::run(&args.folder).into();
+    }
+    if let Command::CheckStore(args) = &cli.command {
+        // Whoever started it and is gone needs no answer.
+        let _ = windlass_actors::answer(&args.folder, args.look);
+        return process::ExitCode::SUCCESS;
     }
     let output = Output::new(&cli.globals);
     let about = cli.command.about();
@@ -47,7 +52,7 @@ pub(crate) fn run(cli: Cli) -> process::ExitCode {
         }
         command => {
             logs::start(cli.globals.verbose);
-            let code = in_a_runtime(output.clone(), folders, command)
+            let code = in_a_runtime(output.clone(), folders, cli.globals.child, command)
                 .unwrap_or_else(|failure| report(&output, &about, failure));
             status(code)
         }
@@ -77,10 +82,15 @@ pub(crate) fn refuse(arguments: &[OsString], none: NoCommand) -> process::ExitCo
     }
 }
 
-fn in_a_runtime(output: Output, folders: Folders, command: Command) -> Result<ExitCode, Failure> {
+fn in_a_runtime(
+    output: Output,
+    folders: Folders,
+    child: ChildArgs,
+    command: Command,
+) -> Result<ExitCode, Failure> {
     let runtime = runtime(&command)
         .map_err(|error| Fault::new(ErrorCode::Io, format!("cannot make a runtime: {error}")))?;
-    let session = Session::new(output, folders);
+    let session = Session::new(output, folders, child);
     runtime.block_on(async {
         let result = dispatch(&session, command).await;
         session.leave().await;
@@ -117,8 +127,8 @@ async fn dispatch(session: &Session, command: Command) -> Result<ExitCode, Failu
         Command::Service(command) => service::run(session, command).await,
         Command::Completions(args) => shell::completions::run(session, &args),
         Command::Man(args) => shell::man::run(session, &args),
-        Command::Holder(_) => {
-            Err(Fault::new(ErrorCode::BadRequest, "a holder needs a process of its own").into())
+        Command::Holder(_) | Command::CheckStore(_) => {
+            Err(Fault::new(ErrorCode::BadRequest, "this needs a process of its own").into())
         }
     }
 }

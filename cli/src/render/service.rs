@@ -2,6 +2,7 @@
 
 use comfy_table::{Attribute, Cell, Color};
 use windlass_contract::document::{DoctorReply, ServiceFilesReply, ServiceUnitReply, StatusReply, Verdict};
+use windlass_contract::view::StoreVerification;
 use windlass_domain::time::Timestamp;
 
 use super::run;
@@ -25,6 +26,7 @@ pub(crate) fn status(look: Look, status: &StatusReply, answered: bool, now: Time
         ("paused", safe(service.paused.as_deref().unwrap_or_default()).into_owned()),
         ("sandbox", safe(&service.sandbox).into_owned()),
         ("capsule", safe(&service.capsule).into_owned()),
+        ("verification", verification(&service.verification)),
         ("newest event", service.head_cursor.0.to_string()),
         ("head", service.capsule_head.to_string()),
     ]);
@@ -33,6 +35,23 @@ pub(crate) fn status(look: Look, status: &StatusReply, answered: bool, now: Time
         text.push_str(&run::list(look, &status.active_runs, now));
     }
     text
+}
+
+/// How the verification stands that an unclean stop asks for; nothing where it asks for none.
+fn verification(verification: &StoreVerification) -> String {
+    let part = |done: u64, of: u64| match of {
+        0 => String::new(),
+        of => format!(": {done} of {of} events and links"),
+    };
+    match verification {
+        StoreVerification::NotNeeded => String::new(),
+        StoreVerification::Due { done, of } => format!("due after an unclean stop{}", part(*done, *of)),
+        StoreVerification::Verifying { done, of } => {
+            format!("verifying after an unclean stop{}", part(*done, *of))
+        }
+        StoreVerification::Verified => "sound: verified after an unclean stop".to_owned(),
+        StoreVerification::Damaged { what } => format!("damaged: {}", safe(what)),
+    }
 }
 
 /// What was done to the service's files.

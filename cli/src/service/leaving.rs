@@ -6,6 +6,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use windlass_actors::Runtime;
+use windlass_contract::view::StoreVerification;
 use windlass_dbus::Served;
 
 use super::tell_manager;
@@ -21,6 +22,8 @@ pub(super) enum Leave {
     BusLost,
     /// The capsule cannot be written any more.
     Fatal(String),
+    /// The capsule is damaged.
+    Damaged(String),
 }
 
 /// Waits until there is a reason to leave.
@@ -36,6 +39,7 @@ pub(super) async fn wait(
         () = signals.asked() => Leave::Asked,
         () = served.closed() => Leave::BusLost,
         why = runtime.fatal() => Leave::Fatal(why),
+        what = runtime.damaged() => Leave::Damaged(what),
         () = idle(args.leave_after, runtime, served) => Leave::Idle,
         () = &mut watchdog => Leave::Fatal("the writer's loop no longer answers".to_owned()),
     }
@@ -61,21 +65,24 @@ impl Signals {
     }
 }
 
-/// Nothing has gone on and nobody has been there for the quiet period. Woken by changes and one armed deadline, never by
+/// Nothing has gone on, no record been verified, and nobody been there for the quiet period. Woken by changes and one armed deadline, never by
 /// looking.
 async fn idle(leave_after: Option<u64>, runtime: &Runtime, served: &Served) {
     let Some(seconds) = leave_after else { return std::future::pending().await };
     let quiet = Duration::from_secs(seconds);
     let (mut runs, mut door) = (runtime.activity(), served.activity());
+    let mut verification = runtime.verification();
     loop {
         let is_quiet = {
             let runs = runs.borrow_and_update();
-            runs.running == 0 && runs.queued == 0 && door.borrow_and_update().is_idle()
+            let verifies = matches!(*verification.borrow_and_update(), StoreVerification::Verifying { .. });
+            runs.running == 0 && runs.queued == 0 && !verifies && door.borrow_and_update().is_idle()
         };
         let change = async {
             tokio::select! {
                 changed = runs.changed() => changed,
                 changed = door.changed() => changed,
+                changed = verification.changed() => changed,
             }
         };
         if is_quiet {

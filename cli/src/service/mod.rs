@@ -22,7 +22,7 @@ use crate::exit::status;
 use crate::failure::{About, report};
 use crate::folders::Folders;
 use crate::output::Output;
-use crate::reach::{not_started, this_program};
+use crate::reach::{not_started, store_check, this_program};
 use crashes::Crashes;
 use leaving::{Leave, Signals};
 use standby::Stood;
@@ -99,7 +99,8 @@ async fn serve(args: &ServiceArgs, folders: &Folders) -> Result<(), Fault> {
 async fn come_up(folders: &Folders, recover: Recover) -> Result<(Runtime, Served), Fault> {
     let launcher = Launcher::on_session_bus(this_program()?, vec!["holder".into()]).await;
     let folders = folders.for_actors()?;
-    let config = Config { folders, launcher, recover, checkpoint_every: CHECKPOINT_EVERY };
+    let checkpoint_every = CHECKPOINT_EVERY;
+    let config = Config { folders, launcher, check: store_check()?, recover, checkpoint_every };
     let runtime = windlass_actors::start(config).await.map_err(|error| not_started(&error))?;
     match windlass_dbus::serve(Arc::new(runtime.control()), &Bus::Session).await {
         Ok(served) => Ok((runtime, served)),
@@ -124,6 +125,13 @@ async fn part(leave: Leave, runtime: Runtime, served: Served) -> Result<(), Faul
             runtime.stop().await;
             Err(bus_lost())
         }
+        // As after a crash: nothing more is written, and what is not on disk yet is done again once the record is sound.
+        Leave::Damaged(what) => Err(Fault::new(
+            ErrorCode::CapsuleDamaged,
+            format!("the full verification found the capsule damaged: {what}"),
+        )
+        .hint("windlass capsule verify")
+        .hint("keep the folder as it is; nothing in it is moved or deleted by itself")),
         Leave::Fatal(why) => Err(Fault::new(ErrorCode::Io, why).hint("windlass capsule verify")),
     }
 }

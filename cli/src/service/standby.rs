@@ -37,7 +37,7 @@ pub(super) async fn stand_by(
     locked: Fault,
     signals: &mut Signals,
 ) -> Result<Stood, Fault> {
-    let reading = windlass_actors::read_only(folders.for_actors()?, locked.clone()).await;
+    let reading = windlass_actors::read_only(folders.for_actors()?, locked.clone(), false).await;
     let control = match reading {
         Ok(control) => Arc::new(control),
         Err(error) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use tempfile::TempDir;
-use windlass_actors::{CHECKPOINT_EVERY, Config, Folders, Local, Recover, Runtime};
+use windlass_actors::{CHECKPOINT_EVERY, Config, Folders, Local, Recover, Runtime, StoreCheck};
 use windlass_contract::Control;
 use windlass_contract::request::{
     AddItem, Caller, GetArtifact, Init, ReadEvents, RunRef, SubmitRun, WatchRun,
@@ -43,14 +43,11 @@ impl Service {
         let place = |name: &str| folder.path().join(name);
         let folders = Folders::new(place("state"), place("cache"), place("config"), place("home"));
         let launcher = Launcher::Direct { program: place("no-such-program"), args: Vec::new() };
-        let runtime = windlass_actors::start(Config {
-            folders,
-            launcher,
-            recover: Recover::All,
-            checkpoint_every: CHECKPOINT_EVERY,
-        })
-        .await
-        .unwrap();
+        // Nothing is in doubt in a folder that is empty.
+        let check = StoreCheck::new(place("no-such-program"), Vec::new());
+        let checkpoint_every = CHECKPOINT_EVERY;
+        let config = Config { folders, launcher, check, recover: Recover::All, checkpoint_every };
+        let runtime = windlass_actors::start(config).await.unwrap();
         let bus = PrivateBus::start();
         let local = runtime.control();
         let served = serve(Arc::new(local.clone()), &bus.bus()).await.unwrap();

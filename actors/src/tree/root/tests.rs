@@ -18,7 +18,7 @@ use windlass_domain::run::event::RunEvent;
 use windlass_domain::run::request::Door;
 use windlass_process::Launcher;
 
-use crate::{CHECKPOINT_EVERY, Config, Folders, Local, Recover, Runtime, start};
+use crate::{CHECKPOINT_EVERY, Config, Folders, Local, Recover, Runtime, StoreCheck, start};
 
 /// Every command is asked about, so that no run of these tests comes to start one.
 const ASKS: &str = "version = 1\n\
@@ -56,7 +56,9 @@ impl Place {
     async fn start(&self, recover: Recover) -> Runtime {
         let folders = Folders::new(self.at("state"), self.at("cache"), self.at("config"), self.at("home"));
         let launcher = Launcher::Direct { program: self.at("no-such-program"), args: Vec::new() };
-        start(Config { folders, launcher, recover, checkpoint_every: CHECKPOINT_EVERY }).await.unwrap()
+        // Nothing is in doubt in a folder that is empty.
+        let check = StoreCheck::new(self.at("no-such-program"), Vec::new());
+        start(Config { folders, launcher, check, recover, checkpoint_every: CHECKPOINT_EVERY }).await.unwrap()
     }
 
     async fn submit(&self, control: &Local, item: &str) -> RunId {

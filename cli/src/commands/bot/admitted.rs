@@ -142,7 +142,7 @@ async fn wait(session: &Session, need: Need, run_id: RunId) -> Result<ExitCode, 
     });
     let fresh = progress.during(following).await?;
     let current = fresh.as_ref().unwrap_or(session);
-    let shown = match current.control(need).await {
+    let shown = match current.control_here(need).await {
         Ok(control) => control.show_run(RunRef { run_id }).await,
         Err(fault) => Err(fault),
     };

@@ -20,7 +20,7 @@ use crate::session::Session;
 pub(crate) async fn run(session: &Session, args: ResumeArgs) -> Result<ExitCode, Failure> {
     let need = admitted::need(args.manner.ephemeral);
     let waits = args.manner.wait || args.manner.ephemeral;
-    let control = session.control(need).await.map_err(|fault| admitted::or_ephemeral(need, fault))?;
+    let control = session.control_here(need).await.map_err(|fault| admitted::or_ephemeral(need, fault))?;
     let run_id = definite_run_id(control, &args.run).await?;
     let step = match (args.step_done, args.step_redo) {
         (true, _) => Some(StepDecision::Done),

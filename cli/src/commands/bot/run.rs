@@ -24,7 +24,7 @@ pub(crate) async fn run(session: &Session, args: RunArgs) -> Result<ExitCode, Fa
     let (item, kind) = (args.id.clone(), args.kind);
     let request = request(session, args)?;
     let submitting = Progress::new(&session.output, "submitting");
-    let control = session.control(need).await.map_err(|fault| admitted::or_ephemeral(need, fault))?;
+    let control = session.control_here(need).await.map_err(|fault| admitted::or_ephemeral(need, fault))?;
     let accepted = submitting.during(control.submit_run(caller(), request)).await?;
     admitted::go_on(session, need, waits, accepted, item, kind).await
 }

@@ -28,6 +28,7 @@ pub(crate) async fn run(session: &Session, args: RunsArgs) -> Result<ExitCode, F
     let again = typed(&request, args.all);
     let page = session.control(Need::Look).await?.list_runs(request).await?;
     let output = &session.output;
+    session.name_unreadable(&page.unreadable);
     let mut next = Vec::new();
     if let Some(run) = page.runs.first() {
         next.push(format!("windlass bot show --run {}", run.run_id));

@@ -26,8 +26,9 @@ pub(crate) async fn run(session: &Session) -> Result<ExitCode, Failure> {
         ..ListRuns::default()
     };
     let (service, page) = tokio::try_join!(control.service_status(), control.list_runs(active))?;
-    let reply = StatusReply { service, active_runs: page.runs };
+    let reply = StatusReply { service, active_runs: page.runs, unreadable: page.unreadable };
     let output = &session.output;
+    session.name_unreadable(&reply.unreadable);
     let next = match reply.active_runs.first() {
         Some(run) => format!("windlass bot watch --run {}", run.run_id),
         None => "windlass bot runs --all".to_owned(),

@@ -19,6 +19,7 @@ pub(crate) async fn run(session: &Session, args: ListArgs) -> Result<ExitCode, F
         ListItems { folder: here()?, item_type: args.item_type, state: args.state, active: args.active };
     let list = session.control(Need::Look).await?.list_items(request).await?;
     let output = &session.output;
+    session.name_unreadable(&list.unreadable);
     let next = match list.items.last() {
         Some(view) => format!("windlass item show {}", view.item.id),
         None => "windlass item add --type task --id T-0001 --title 'What is to be done'".to_owned(),

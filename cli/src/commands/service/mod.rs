@@ -27,7 +27,7 @@ pub(crate) async fn run(session: &Session, command: ServiceCommand) -> Result<Ex
         ServiceCommand::Start => start::run(session).await,
         ServiceCommand::Stop => stop::run(session).await,
         ServiceCommand::Status => super::bot::status::run(session).await,
-        ServiceCommand::Doctor(args) => doctor::run(session, &args).await,
+        ServiceCommand::Doctor => doctor::run(session).await,
         ServiceCommand::Run(_) => {
             Err(Fault::new(ErrorCode::BadRequest, "a service needs a process of its own").into())
         }

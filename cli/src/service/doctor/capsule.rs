@@ -3,93 +3,39 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Stdio;
 
-use tokio::process::Command;
-use windlass_capsule::{
-    Depth, LastStop, OpenError, VerifyOptions, check_format, last_stop, open_read_only, verify,
-};
+use windlass_actors::{Finding, Look};
+use windlass_capsule::{Due, LastStop, OpenError, check_format, due, last_stop};
 use windlass_contract::document::{DoctorCheck, DoctorFinding};
 
 use super::{ok, problem, skipped, warning};
 use crate::folders::Folders;
-use crate::reach::this_program;
+use crate::reach::store_check;
 
-/// How many of the newest links are looked at: what a start looks at after an unclean stop.
-const NEWEST_LINKS: u64 = 1_000;
-
-/// What became of a child process that read the capsule.
-pub(crate) enum Survival {
-    /// It lived to say what it found.
-    Lived(DoctorFinding),
-    /// It was ended by reading.
-    Died {
-        /// How.
-        how: String,
-    },
-}
-
-/// Looks at the capsule.
+/// Looks at the capsule; at its store in a child process, which a damaged one may end.
 pub(super) async fn look(folders: &Folders) -> DoctorFinding {
-    match survives_reading(folders).await {
-        Survival::Lived(finding) => finding,
-        Survival::Died { how } => damaged(&folders.capsule(), &how),
-    }
-}
-
-/// Looks at the capsule in a child process: a store that was cut short ends the process that reads it with a signal.
-pub(crate) async fn survives_reading(folders: &Folders) -> Survival {
-    let unknown = |why: String| Survival::Lived(skipped(DoctorCheck::Capsule, why));
-    let program = match this_program() {
-        Ok(program) => program,
-        Err(fault) => return unknown(fault.to_string()),
-    };
-    let mut child = Command::new(program);
-    child.arg("--state-dir").arg(&folders.state).args(["service", "doctor", "--capsule-alone"]);
-    child.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    match child.output().await {
-        Ok(output) if output.status.success() => match serde_json::from_slice(&output.stdout) {
-            Ok(finding) => Survival::Lived(finding),
-            Err(error) => unknown(format!("it could not be looked at: {error}")),
-        },
-        Ok(output) => Survival::Died { how: format!("reading it ended with {}", output.status) },
-        Err(error) => unknown(format!("it could not be looked at: {error}")),
-    }
-}
-
-/// Looks at the capsule in this process.
-pub(crate) fn look_here(folders: &Folders) -> DoctorFinding {
     let folder = folders.capsule();
     if let Err(error) = check_format(&folder) {
         return unopened(&folder, &error);
     }
-    match last_stop(&folder) {
-        Ok(LastStop::Nothing) => {
+    match (last_stop(&folder), due(&folder)) {
+        (Ok(LastStop::Nothing), _) => {
             return ok(DoctorCheck::Capsule, "there is none yet; the first command makes it");
         }
-        Ok(LastStop::Clean(_) | LastStop::Unclean) => {}
-        Err(error) => return unopened(&folder, &error),
+        (_, Ok(Some(Due::Damaged { what }))) => return damaged(&folder, &what),
+        (Ok(LastStop::Clean(_) | LastStop::Unclean), Ok(_)) => {}
+        (Err(error), _) | (_, Err(error)) => return unopened(&folder, &error),
     }
-    let reader = match open_read_only(&folder) {
-        Ok(reader) => reader,
-        Err(error) => return unopened(&folder, &error),
+    let check = match store_check() {
+        Ok(check) => check,
+        Err(fault) => return skipped(DoctorCheck::Capsule, fault.to_string()),
     };
-    let options = VerifyOptions {
-        depth: Some(Depth::Bounded { newest_links: NEWEST_LINKS }),
-        ..VerifyOptions::default()
-    };
-    match verify(&reader, options) {
-        Ok(report) => match report.first() {
-            None => {
-                let newest = report.head.cursor.0;
-                ok(
-                    DoctorCheck::Capsule,
-                    format!("{} is sound as far as a start looks, up to event {newest}", folder.display()),
-                )
-            }
-            Some(fault) => damaged(&folder, &fault.to_string()),
-        },
-        Err(error) => damaged(&folder, &crate::service::with_source(&error)),
+    match check.look(&folder, Look::AtStart).await {
+        Finding::Sound => {
+            ok(DoctorCheck::Capsule, format!("{} is sound as far as a start looks", folder.display()))
+        }
+        Finding::Damaged { what } => damaged(&folder, &what),
+        Finding::Unknown { why } => skipped(DoctorCheck::Capsule, why),
     }
 }
 
