@@ -2,13 +2,15 @@
 //!
 //! The acts are those of a review: steps with an intent and a small result, one after the other, each name many times.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 use windlass_capsule::{
     Class, LockText, Op, Options, Reader, StagedBlob, Submission, WriteError, Writer, create_or_open,
+    wait_until_closed,
 };
 use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::digest::{Digest, Json};
@@ -28,6 +30,12 @@ const ASKED: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
 /// How many writes wait at once while a store is filled: enough for whole transactions, well below the writer's bound.
 const FILL_AHEAD: usize = 1024;
+
+/// The number of the first task of runs that have not ended.
+const FURTHER_TASKS: u64 = 100_000;
+
+/// How long the last reader of a store may take to close.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// Every this many runs one fails, so that a list of ended runs has more than one status.
 const FAILS_EVERY: u64 = 10;
@@ -50,17 +58,45 @@ pub(crate) struct Store {
     pub(crate) reader: Reader,
     policy: StagedBlob,
     // Dropped last: the store above stands in it.
-    _folder: TempDir,
+    folder: Folder,
+}
+
+/// Where a store stands: in a folder of its own, which goes with it, or in one that stays.
+pub(crate) enum Folder {
+    Own(TempDir),
+    Given(PathBuf),
+}
+
+impl From<TempDir> for Folder {
+    fn from(folder: TempDir) -> Self {
+        Self::Own(folder)
+    }
+}
+
+impl From<PathBuf> for Folder {
+    fn from(folder: PathBuf) -> Self {
+        Self::Given(folder)
+    }
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Own(folder) => folder.path(),
+            Self::Given(folder) => folder,
+        }
+    }
 }
 
 impl Store {
     /// With a workspace and tasks from 0 on, each with a complete context.
-    pub(crate) fn with_tasks(folder: TempDir, tasks: u64) -> anyhow::Result<Self> {
+    pub(crate) fn with_tasks(folder: impl Into<Folder>, tasks: u64) -> anyhow::Result<Self> {
+        let folder = folder.into();
         let (writer, reader) = open(folder.path())?;
         let policy = writer
             .stage(DataClass::Metadata, CaptureMode::FullIo, br#"{"rules":[]}"#.to_vec())
             .context("the policy cannot be kept")?;
-        let store = Self { writer, reader, policy, _folder: folder };
+        let store = Self { writer, reader, policy, folder };
         let mut fill = Fill::of(&store.writer);
         fill.put(Op::RegisterWorkspace(workspace()))?;
         for number in 0..tasks {
@@ -100,6 +136,35 @@ impl Store {
             fill.put(Op::Run { run_id: run_id(number), commands: vec![start(), end], blobs: Vec::new() })?;
         }
         fill.finish()
+    }
+
+    /// Begins one run for each of this many further tasks, which then has done this many steps.
+    pub(crate) fn begin_runs(&self, runs: u64, steps: u32) -> anyhow::Result<()> {
+        let mut fill = Fill::of(&self.writer);
+        for number in 0..runs {
+            let task = FURTHER_TASKS + number;
+            fill.put(Op::CreateItem(Box::new(self::task(task))))?;
+            let (workspace_id, work_item_id) = (workspace_id(), item_id(task));
+            let (context, by) = (Box::new(context()), "crew".to_owned());
+            fill.put(Op::AnswerContext { workspace_id, work_item_id, context, by })?;
+            fill.put(self.submission(number, task))?;
+            let mut commands = vec![start()];
+            let mut done = Steps::new();
+            for _ in 0..steps {
+                commands.extend(done.next_commands());
+            }
+            fill.put(Op::Run { run_id: run_id(number), commands, blobs: Vec::new() })?;
+        }
+        fill.finish()
+    }
+
+    /// Closes the store, so that another process may have it.
+    pub(crate) fn close(self) -> anyhow::Result<()> {
+        let folder = self.folder.path().to_owned();
+        self.writer.close()?;
+        drop(self);
+        ensure!(wait_until_closed(&folder, CLOSING), "the store is still open");
+        Ok(())
     }
 
     /// How many events there are.

@@ -12,14 +12,17 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// For rates: at least this many times the other side's.
     AtLeast(f64),
+    /// Ours alone: no more than this. The other side only shows what the least would be.
+    OursAtMost(f64),
 }
 
 impl Goal {
-    /// Whether a ratio meets it.
-    pub(crate) fn is_met(self, ratio: f64) -> bool {
+    /// Whether a ratio, or ours alone, meets it.
+    pub(crate) fn is_met(self, ratio: f64, ours: f64) -> bool {
         match self {
             Self::AtMost(most) => ratio <= most,
             Self::AtLeast(least) => ratio >= least,
+            Self::OursAtMost(most) => ours <= most,
         }
     }
 }
@@ -29,6 +32,7 @@ impl fmt::Display for Goal {
         match self {
             Self::AtMost(most) => write!(f, "≤ {most} ×"),
             Self::AtLeast(least) => write!(f, "≥ {least} ×"),
+            Self::OursAtMost(most) => write!(f, "≤ {most}"),
         }
     }
 }
@@ -39,10 +43,12 @@ mod tests {
 
     #[test]
     fn a_goal_is_met_up_to_its_bound_and_not_beyond() {
-        assert!(Goal::AtMost(2.5).is_met(2.5));
-        assert!(!Goal::AtMost(2.5).is_met(2.51));
-        assert!(Goal::AtLeast(5.0).is_met(5.0));
-        assert!(!Goal::AtLeast(5.0).is_met(4.99));
-        assert!(!Goal::AtLeast(5.0).is_met(f64::NAN));
+        assert!(Goal::AtMost(2.5).is_met(2.5, 9.0));
+        assert!(!Goal::AtMost(2.5).is_met(2.51, 9.0));
+        assert!(Goal::AtLeast(5.0).is_met(5.0, 9.0));
+        assert!(!Goal::AtLeast(5.0).is_met(4.99, 9.0));
+        assert!(!Goal::AtLeast(5.0).is_met(f64::NAN, 9.0));
+        assert!(Goal::OursAtMost(6.0).is_met(f64::NAN, 6.0));
+        assert!(!Goal::OursAtMost(6.0).is_met(0.0, 6.01));
     }
 }

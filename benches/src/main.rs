@@ -4,6 +4,7 @@
 //! **Invariant:** a goal that is not met changes what is printed, never the exit code.
 //! **Invariant:** both sides of a measure do the same synced work, and what they claim to have written is counted after.
 
+mod activation;
 mod disk;
 mod fixture;
 mod goal;

@@ -1,8 +1,12 @@
 //! What can be measured. One file for each subject; a new measure is a function and a line in this table.
 
+mod activation;
 mod batches;
 mod clients;
+mod idle;
 mod pages;
+mod ready;
+mod recovery;
 mod status;
 mod submit;
 
@@ -45,5 +49,25 @@ pub(crate) const MEASURES: &[Measure] = &[
         name: "status",
         what: "`windlass bot status --json` as a process, beside `busctl call` of the same method",
         run: status::measure,
+    },
+    Measure {
+        name: "activation",
+        what: "the first answer of a service that the bus starts, and after a kill, beside the smallest service",
+        run: activation::measure,
+    },
+    Measure {
+        name: "ready",
+        what: "from the start of the service to ready, with many ended runs, beside a new capsule",
+        run: ready::measure,
+    },
+    Measure {
+        name: "recovery",
+        what: "1,000 incomplete runs from the start of the service until all go on, beside reading their events",
+        run: recovery::measure,
+    },
+    Measure {
+        name: "idle",
+        what: "wake-ups and memory of a service that has nothing to do, beside the smallest service",
+        run: idle::measure,
     },
 ];

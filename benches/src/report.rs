@@ -51,6 +51,10 @@ pub(crate) enum Unit {
     EventsPerSecond,
     /// Microseconds for one.
     Microseconds,
+    /// How often a process was put on a processor, in a minute.
+    WakeUpsPerMinute,
+    /// Memory, in KiB.
+    Kibibytes,
 }
 
 impl Unit {
@@ -58,6 +62,8 @@ impl Unit {
         match self {
             Self::EventsPerSecond => "events/s",
             Self::Microseconds => "µs",
+            Self::WakeUpsPerMinute => "wake-ups/min",
+            Self::Kibibytes => "KiB",
         }
     }
 }
@@ -81,6 +87,7 @@ impl Line {
     pub(crate) fn new(comparison: &Comparison<'_>, samples: Samples, notes: Vec<String>) -> Self {
         let ratio = samples.ratio();
         let (ratio_low, ratio_high) = samples.ratio_range();
+        let ours = median(&samples.ours);
         let side =
             |what: &str, samples: Vec<f64>| Side { what: what.to_owned(), median: median(&samples), samples };
         Self {
@@ -92,7 +99,7 @@ impl Line {
             ratio_low,
             ratio_high,
             goal: comparison.goal,
-            met: comparison.goal.is_met(ratio),
+            met: comparison.goal.is_met(ratio, ours),
             notes,
         }
     }

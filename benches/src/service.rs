@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use futures::StreamExt as _;
@@ -20,6 +21,9 @@ use zbus::fdo::DBusProxy;
 
 use crate::Bench;
 use crate::fixture::context;
+
+/// The folder in a home whose files say which services the bus starts.
+pub(crate) const SERVICES: &str = "services";
 
 /// A running service. End it with [`Service::end`].
 pub(crate) struct Service {
@@ -109,29 +113,43 @@ pub(crate) fn told(fault: Fault) -> anyhow::Error {
     anyhow!("{}: {}", fault.code().word(), fault.first().message)
 }
 
-/// The `windlass` binary beside this program. Where cargo runs this program it is built first, so that it is of the same
-/// source.
-fn program() -> anyhow::Result<PathBuf> {
+/// The `windlass` binary beside this program.
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
+    built("windlass", &["--package", "windlass"])
+}
+
+/// The smallest service on a bus, beside this program.
+pub(crate) fn smallest() -> anyhow::Result<PathBuf> {
+    built("smallest", &["--package", "windlass-benches", "--bin", "smallest"])
+}
+
+/// A program beside this one. Where cargo runs this program it is built first, so that it is of the same source.
+fn built(name: &str, package: &[&str]) -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe().context("this program's file cannot be found")?;
     let folder = this.parent().context("this program stands in no folder")?;
     if let (Some(cargo), Some(manifest)) = (std::env::var_os("CARGO"), std::env::var_os("CARGO_MANIFEST_DIR"))
     {
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", "windlass"]).current_dir(manifest);
+        build.args(["build", "--quiet"]).args(package).current_dir(manifest);
         build.arg("--target-dir").arg(folder.parent().context("the program's folder has no parent")?);
         if folder.ends_with("release") {
             build.arg("--release");
         }
         let status = build.status().context("cargo cannot be run")?;
-        ensure!(status.success(), "windlass cannot be built");
+        ensure!(status.success(), "{name} cannot be built");
     }
-    let program = folder.join("windlass");
-    ensure!(program.exists(), "{} is not built: cargo build --release -p windlass", program.display());
+    let program = folder.join(name);
+    ensure!(
+        program.exists(),
+        "{} is not built: cargo build --release {}",
+        program.display(),
+        package.join(" ")
+    );
     Ok(program)
 }
 
 /// A command that sees nothing of the user but the PATH.
-fn in_home(mut command: Command, home: &Path, address: &str) -> Command {
+pub(crate) fn in_home(mut command: Command, home: &Path, address: &str) -> Command {
     command.env_clear().current_dir(home).stdin(Stdio::null());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("DBUS_SESSION_BUS_ADDRESS", address).env("HOME", home);
@@ -146,17 +164,23 @@ fn in_home(mut command: Command, home: &Path, address: &str) -> Command {
     command
 }
 
-/// A bus that starts nothing by itself. Its address is the first line that it prints.
-async fn start_bus(home: &Path) -> anyhow::Result<(Child, String)> {
+/// A bus that starts the services that a folder in this home names, in this home. Its address is the first line that it prints.
+pub(crate) async fn start_bus(home: &Path) -> anyhow::Result<(Child, String)> {
+    static BUSES: AtomicU32 = AtomicU32::new(0);
     let config = home.join("bus.conf");
+    let services = home.join(SERVICES);
+    std::fs::create_dir_all(&services)?;
+    let services = services.display();
     // In the abstract namespace: the path of a socket below a deep folder would be too long.
-    let socket = format!("unix:abstract=windlass-benches-{}", std::process::id());
+    let number = BUSES.fetch_add(1, Ordering::Relaxed);
+    let socket = format!("unix:abstract=windlass-benches-{}-{number}", std::process::id());
     let text = format!(
         r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>session</type>
   <listen>{socket}</listen>
   <auth>EXTERNAL</auth>
+  <servicedir>{services}</servicedir>
   <policy context="default">
     <allow send_destination="*" eavesdrop="true"/>
     <allow eavesdrop="true"/>
@@ -166,7 +190,9 @@ async fn start_bus(home: &Path) -> anyhow::Result<(Child, String)> {
 "#
     );
     std::fs::write(&config, text)?;
-    let mut command = tokio::process::Command::new("dbus-daemon");
+    // What it starts finds the bus by the address that the bus itself gives it.
+    let mut command = tokio::process::Command::from(in_home(Command::new("dbus-daemon"), home, ""));
+    command.env_remove("DBUS_SESSION_BUS_ADDRESS");
     command.arg("--config-file").arg(&config).args(["--nofork", "--print-address"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut daemon = command.spawn().context("dbus-daemon cannot be started; install dbus")?;
@@ -175,8 +201,8 @@ async fn start_bus(home: &Path) -> anyhow::Result<(Child, String)> {
     Ok((daemon, address.context("dbus-daemon ended without an address")?))
 }
 
-/// Starts the service and waits until it has its name.
-async fn start_service(command: Command, address: &str) -> anyhow::Result<Child> {
+/// Starts the service and waits until it has its name: it is ready then.
+pub(crate) async fn start_service(command: Command, address: &str) -> anyhow::Result<Child> {
     let connection = zbus::connection::Builder::address(address).build().await?;
     let bus = DBusProxy::new(&connection).await?;
     let mut owners = bus.receive_name_owner_changed_with_args(&[(0, BUS_NAME)]).await?;
@@ -189,7 +215,7 @@ async fn start_service(command: Command, address: &str) -> anyhow::Result<Child>
     Ok(service)
 }
 
-fn make_repository(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_repository(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir(folder)?;
     std::fs::write(folder.join("README.md"), "# A boat\n\nIt floats.\n")?;
     let author = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"];
