@@ -158,8 +158,8 @@ impl Control for BusControl {
 
     async fn list_approvals(&self, request: ListApprovals) -> Result<ApprovalList, Fault> {
         let filter = Arguments::of(&request)?.options();
-        let (approvals,): (Vec<Received>,) = self.call("ListApprovals", &(filter,)).await?;
-        Ok(ApprovalList { approvals: call::views(approvals)? })
+        let (approvals, more): (Vec<Received>, bool) = self.call("ListApprovals", &(filter,)).await?;
+        Ok(ApprovalList { approvals: call::views(approvals)?, more })
     }
 
     async fn answer_approval(&self, caller: Caller, request: AnswerApproval) -> Result<RunView, Fault> {

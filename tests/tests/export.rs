@@ -146,6 +146,25 @@ fn what_is_cut_short_altered_or_newer_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn what_a_crash_left_of_an_import_is_swept_away_and_nothing_else_is() {
+    let home = Home::new();
+    let imports = home.state().join("imports");
+    std::fs::create_dir_all(&imports).unwrap();
+    for name in [".incoming-0123456789abcdef", ".incoming-notes", "mine.txt"] {
+        std::fs::write(imports.join(name), "x").unwrap();
+    }
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/capsule/fixtures/export-1/run.tar");
+    let imported = home.run(home.path(), &["capsule", "import", kept, "--json"]).ok().json();
+    let run = format!("{}.tar", imported["import"]["run_id"].as_str().unwrap());
+    let mut left: Vec<String> = std::fs::read_dir(&imports)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, [".incoming-notes", &run, "mine.txt"]);
+}
+
+#[test]
 fn a_passphrase_opens_what_it_closed_and_nothing_else_does() {
     let (home, bus, repository, result) = with_run(&[]);
     let run_id = result["run_id"].as_str().unwrap();

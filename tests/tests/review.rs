@@ -353,3 +353,25 @@ fn result(report: &Value, side: &str) -> String {
     let ran = commands.iter().find(|ran| ran["name"] == "bad" && ran["at"] == side).unwrap();
     ran["result"]["kind"].as_str().unwrap().to_owned()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_beyond_what_the_answers_let_it_edit_is_not_proposed() {
+    let story = Story::with_fixers(MEND).await;
+    for (bounds, status) in [
+        (json!({"may_edit": ["*.txt"], "must_not_touch": ["infra/**"], "network": false}), "succeeded"),
+        (json!({"may_edit": ["*.md"]}), "blocked"),
+        (json!({"may_edit": []}), "blocked"),
+        (json!({"must_not_touch": ["poem.*"]}), "blocked"),
+    ] {
+        let mut context = serde_json::to_value(review(&story.repository, &json!({})).context).unwrap();
+        (context["delegation_bounds"], context["defaulted"]) = (bounds.clone(), json!([]));
+        let run = story.review(json!({"context": context}), |_| ()).await;
+        assert_eq!(run.row.status.word(), status, "{bounds}: {}", run.row.summary);
+        assert_eq!(stored(&run).contains(&PATCH), status == "succeeded", "{bounds}");
+        if status == "blocked" {
+            assert_eq!(outcome(&run), &Outcome::Blocked { reason: BlockedReason::PolicyDenied });
+            assert!(run.row.summary.contains("`poem.txt`"), "{}", run.row.summary);
+        }
+    }
+    story.end().await;
+}

@@ -21,8 +21,8 @@ pub(super) async fn list(shared: &Shared, request: ListApprovals) -> Result<Appr
         None => None,
     };
     let open = shared.store.read(move |reader| reader.open_approvals(workspace, MAX_PAGE)).await;
-    let open = open.map_err(faults::read)?;
-    Ok(ApprovalList { approvals: open.into_iter().map(views::approval).collect() })
+    let (open, more) = open.map_err(faults::read)?;
+    Ok(ApprovalList { approvals: open.into_iter().map(views::approval).collect(), more })
 }
 
 /// Commits a person's answer. Whoever waits for it is woken by the commit, or finds it when it starts.

@@ -2,7 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod export;
-pub(super) mod import;
+pub(crate) mod import;
 pub(super) mod stats;
 
 use windlass_capsule::VerifyOptions;

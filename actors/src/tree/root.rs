@@ -53,6 +53,7 @@ impl Actor for Root {
         let writer = arguments.writer.clone();
         let (writer, _) = Actor::spawn_linked(None, CapsuleWriter, writer, myself.get_cell()).await?;
         crate::attempt::sweep(&arguments.shared).await;
+        crate::control::capsule::import::sweep(&arguments.shared).await;
         let trio = grow(&myself.get_cell(), &arguments.shared).await?;
         Ok(RootState { arguments, writer: writer.get_cell(), trio })
     }

@@ -240,12 +240,14 @@ impl Manager {
         self.desk.cancel_run(connection, &call, self::run_id(&run_id)?, options).await
     }
 
-    /// Lists the questions that runs wait on, the oldest first, at most 500. Filter: `folder` (s), for the repository around it.
-    #[zbus(out_args("approvals"))]
-    async fn list_approvals(&self, filter: Received) -> Result<Vec<Sent>, Refused> {
+    /// Lists the questions that runs wait on, the oldest first, at most 500, and whether there are more. Filter: `folder` (s), for
+    /// the repository around it.
+    #[zbus(out_args("approvals", "more"))]
+    async fn list_approvals(&self, filter: Received) -> Result<(Vec<Sent>, bool), Refused> {
         let _call = self.desk.begin()?;
         let request: ListApprovals = request::<_, 0>([], filter)?;
-        answers(&self.desk.control.list_approvals(request).await?.approvals)
+        let list = self.desk.control.list_approvals(request).await?;
+        Ok((answers(&list.approvals)?, list.more))
     }
 
     /// Answers a question that a run waits on: `id` is the approval's or the run's, `answer` is `allow` or `deny`. The answer to

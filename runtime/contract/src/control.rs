@@ -53,7 +53,7 @@ pub trait Control: Send + Sync {
     async fn cancel_run(&self, caller: Caller, request: CancelRun) -> Result<RunView, Fault>;
     /// Continues an ended run with a new one, which does not do again what was done. The reply means that it is on disk.
     async fn resume_run(&self, caller: Caller, request: ResumeRun) -> Result<Accepted, Fault>;
-    /// Lists the questions that runs wait on, the oldest first, at most 500.
+    /// Lists the questions that runs wait on, the oldest first, at most 500, and says whether there are more.
     async fn list_approvals(&self, request: ListApprovals) -> Result<ApprovalList, Fault>;
     /// Answers a question that a run waits on.
     async fn answer_approval(&self, caller: Caller, request: AnswerApproval) -> Result<RunView, Fault>;

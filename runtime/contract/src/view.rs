@@ -162,6 +162,8 @@ pub struct ApprovalView {
 pub struct ApprovalList {
     /// The oldest first.
     pub approvals: Vec<ApprovalView>,
+    /// Whether there are more than these.
+    pub more: bool,
 }
 
 /// An artifact with its address.

@@ -1,13 +1,15 @@
 //! The maieutic context: the answers that must exist before any automation.
 
+mod given;
+
 use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// What a person answered before a run may start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Encode, Decode)]
+/// What a person answered before a run may start. Reading one notes in `defaulted` what nobody answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 pub struct MaieuticContext {
     /// What is to be achieved.
@@ -52,7 +54,7 @@ pub struct AcceptanceCriterion {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, Encode, Decode)]
 #[serde(deny_unknown_fields, default)]
 pub struct DelegationBounds {
-    /// Path patterns that may be edited. Empty: nothing.
+    /// Path patterns that may be edited. Empty: nothing, where somebody answered so.
     pub may_edit: Vec<String>,
     /// Path patterns that must not be touched.
     pub must_not_touch: Vec<String>,
@@ -109,6 +111,15 @@ impl MaieuticContext {
             miss("open_questions", "a question is still open");
         }
         missing
+    }
+
+    /// Whether somebody answered what may be edited; else that is what policy and the request say.
+    #[must_use]
+    pub fn bounds_edits(&self) -> bool {
+        !self
+            .defaulted
+            .iter()
+            .any(|field| ["delegation_bounds", "delegation_bounds.may_edit"].contains(&field.as_str()))
     }
 
     /// The context that the command line's fast path gives: a goal and criteria, all else at its narrowest.

@@ -6,10 +6,11 @@ use windlass_tests::{Home, Output, check_schema};
 use super::{CHANGE, assert_untouched, ship};
 
 /// What is written into the template of answers: the line there, and what stands in its place.
-const ANSWERS: [(&str, &str); 4] = [
+const ANSWERS: [(&str, &str); 5] = [
     ("goal = \"\"", "goal = \"Is the anchr spelled well?\""),
     ("text = \"\"", "text = \"the log says how it is spelled\""),
     ("how_verified = \"\"", "how_verified = \"a look\""),
+    ("may_edit = []", "may_edit = [\"*.md\"]"),
     ("# max_duration = \"2h\"", "max_duration = \"1h\""),
 ];
 

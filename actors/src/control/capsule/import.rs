@@ -42,6 +42,18 @@ pub(crate) async fn import(shared: &Arc<Shared>, file: OwnedFd) -> Result<Import
     .await
 }
 
+/// Removes what a crash left of imports. For the start of the capsule's writer.
+pub(crate) async fn sweep(shared: &Shared) {
+    let imports = imports(shared);
+    match blocking(move || imports.sweep()).await {
+        Ok(0) => {}
+        Ok(swept) => tracing::info!(swept, "imports that a crash cut short were removed"),
+        Err(error) => {
+            tracing::warn!(error = %with_sources(&error), "an import that was cut short stays behind")
+        }
+    }
+}
+
 /// What is imported.
 pub(crate) async fn list(shared: &Arc<Shared>) -> Result<ImportList, Fault> {
     let imports = imports(shared);

@@ -28,6 +28,9 @@ pub(crate) async fn run(session: &Session, args: ListArgs) -> Result<ExitCode, F
         output.note("no run waits for an approval");
     } else {
         output.text(&approval::list(Look::of(output), &list.approvals, now()))?;
+        if list.more {
+            output.note("there are more questions than these; the others are listed once some are answered");
+        }
     }
     output.next(&next)?;
     Ok(ExitCode::Success)

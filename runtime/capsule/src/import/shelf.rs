@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! <run-id>.tar         an import
-//! .incoming-<number>   one that is being put there; left by a crash, it is read by nobody
+//! .incoming-<number>   one that is being put there; left by a crash, it is read by nobody and swept away
 //! ```
 
 use std::collections::BTreeMap;
@@ -33,6 +33,9 @@ const MAX_IMPORT_BYTES: u64 = 64 << 30;
 
 /// The ending of an import's file.
 const ENDING: &str = ".tar";
+
+/// How the name of a file begins that is being put here.
+const INCOMING: &str = ".incoming-";
 
 /// Why something was not imported, or an import cannot be read. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +135,7 @@ impl Imports {
             .create(&self.folder)
             .map_err(|source| self.failed("created", source))?;
         let incoming =
-            self.folder.join(format!(".incoming-{:016x}", RandomState::new().build_hasher().finish()));
+            self.folder.join(format!("{INCOMING}{:016x}", RandomState::new().build_hasher().finish()));
         let put = self.put(export, &incoming, &report);
         if put.is_err() {
             // The first error is the one to tell; a leftover has a name that nothing reads.
@@ -167,6 +170,37 @@ impl Imports {
         copy.sync_all().map_err(fails("synced"))?;
         fs::rename(incoming, self.path(report.manifest.run_id)).map_err(fails("renamed"))?;
         sync_folder(&self.folder).map_err(|source| self.failed("synced", source))
+    }
+
+    /// Removes what a crash left of imports, and says how many there were. Only for the writer of the capsule beside this folder,
+    /// before it takes imports: then nobody is putting one here.
+    ///
+    /// # Errors
+    /// [`ImportError`] when one cannot be removed.
+    pub fn sweep(&self) -> Result<usize, ImportError> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+            Err(source) => return Err(self.failed("read", source)),
+        };
+        let mut swept = 0;
+        for entry in entries {
+            let entry = entry.map_err(|source| self.failed("read", source))?;
+            let is_ours =
+                entry.file_name().to_str().and_then(|name| name.strip_prefix(INCOMING)).is_some_and(
+                    |number| number.len() == 16 && number.bytes().all(|digit| digit.is_ascii_hexdigit()),
+                );
+            if is_ours {
+                let path = entry.path();
+                fs::remove_file(&path).map_err(|source| ImportError::Io {
+                    path,
+                    doing: "removed",
+                    source,
+                })?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
     }
 
     /// What is imported, in the order of the runs' ids.

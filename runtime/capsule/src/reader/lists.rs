@@ -37,7 +37,7 @@ impl Reader {
         })
     }
 
-    /// Questions that runs wait on, the oldest first: of one workspace, or of all.
+    /// Questions that runs wait on, the oldest first, and whether there are more: of one workspace, or of all.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -45,22 +45,23 @@ impl Reader {
         &self,
         workspace_id: Option<WorkspaceId>,
         limit: usize,
-    ) -> Result<Vec<OpenApproval>, ReadError> {
+    ) -> Result<(Vec<OpenApproval>, bool), ReadError> {
         self.read(|view| {
             let table = view.tables.approvals;
             let mut open = Vec::new();
             for entry in table.from(view.txn, &[])? {
-                if open.len() >= limit.min(MAX_PAGE) {
-                    break;
-                }
                 let (key, value) = entry?;
                 let (workspace, run) = asking(&table, key, value)?;
-                if workspace_id.is_none_or(|wanted| wanted == workspace) {
-                    let row: RunRow = view.tables.runs.demand(view.txn, run.as_bytes())?;
-                    open.extend(OpenApproval::of(&row.run));
+                if workspace_id.is_some_and(|wanted| wanted != workspace) {
+                    continue;
                 }
+                if open.len() >= limit.min(MAX_PAGE) {
+                    return Ok((open, true));
+                }
+                let row: RunRow = view.tables.runs.demand(view.txn, run.as_bytes())?;
+                open.extend(OpenApproval::of(&row.run));
             }
-            Ok(open)
+            Ok((open, false))
         })
     }
 

@@ -8,7 +8,8 @@ use windlass_domain::run::{Outcome, Refusal};
 use crate::support::*;
 
 fn open(ship: &Ship) -> Vec<(RunId, u8)> {
-    let open = ship.reader.open_approvals(None, MAX_PAGE).unwrap();
+    let (open, more) = ship.reader.open_approvals(None, MAX_PAGE).unwrap();
+    assert!(!more);
     open.iter().map(|open| (open.run_id, open.question.approval_id.as_bytes()[0])).collect()
 }
 
@@ -48,9 +49,10 @@ fn questions_are_listed_oldest_first_of_all_or_of_one_workspace() {
     }
     let numbers: Vec<u8> = open(&ship).iter().map(|(_, number)| *number).collect();
     assert_eq!(numbers, [7, 8, 9]);
-    let of = |workspace_id| ship.reader.open_approvals(Some(workspace_id), MAX_PAGE).unwrap().len();
+    let of = |workspace_id| ship.reader.open_approvals(Some(workspace_id), MAX_PAGE).unwrap().0.len();
     assert_eq!((of(workspace_id()), of(WorkspaceId::from_bytes([9; 16]))), (3, 0));
-    assert_eq!(ship.reader.open_approvals(None, 2).unwrap().len(), 2);
+    let (two, more) = ship.reader.open_approvals(None, 2).unwrap();
+    assert_eq!((two.len(), more), (2, true));
 }
 
 #[test]

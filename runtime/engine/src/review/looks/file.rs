@@ -1,6 +1,5 @@
 //! Looks at files as wholes: protected paths, binaries, sizes, modes, links.
 
-use globset::{Glob, GlobMatcher};
 use windlass_contract::document::{Confidence, Severity};
 use windlass_domain::diff::{FileChange, FileContent, FileStatus};
 
@@ -9,6 +8,7 @@ use super::{
     BINARY_ADDED, CHECKS_CHANGED, Gatherer, LARGE_FILE, Look, MODE_CHANGED, PROTECTED_PATH, SYMLINK_OUTSIDE,
     Seen, first_line, lines,
 };
+use crate::review::bounds::PathPattern;
 
 /// From this size on an added file is worth a word, in bytes: source files of this size are rare, and the history of a
 /// repository never gets smaller again.
@@ -30,26 +30,9 @@ const PLAIN_MODE: u32 = 0o100_644;
 const PICTURES_AND_FONTS: [&str; 14] =
     ["png", "jpg", "jpeg", "gif", "webp", "ico", "icns", "bmp", "svgz", "woff", "woff2", "ttf", "otf", "pdf"];
 
-/// A pattern of policy, kept with its text.
-struct Protected {
-    text: String,
-    matcher: Option<GlobMatcher>,
-}
-
-impl Protected {
-    fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), matcher: Glob::new(text).ok().map(|glob| glob.compile_matcher()) }
-    }
-
-    /// A pattern that is none still protects the path that it spells.
-    fn covers(&self, path: &str) -> bool {
-        self.matcher.as_ref().map_or(path == self.text, |matcher| matcher.is_match(path))
-    }
-}
-
 pub(super) fn look(gatherer: &mut Gatherer<'_>) {
-    let protected: Vec<Protected> =
-        gatherer.subject.protected.iter().map(|text| Protected::new(text)).collect();
+    let protected: Vec<PathPattern> =
+        gatherer.subject.protected.iter().map(|text| PathPattern::new(text)).collect();
     let diff = gatherer.subject.diff;
     for file in &diff.files {
         path(file, &protected, gatherer);
@@ -63,7 +46,7 @@ fn whole(file: &FileChange, message: String, severity: Severity) -> Seen<'_> {
     Seen { file: &file.path, line: first_line(file), message, severity, confidence: Confidence::High }
 }
 
-fn path(file: &FileChange, protected: &[Protected], gatherer: &mut Gatherer<'_>) {
+fn path(file: &FileChange, protected: &[PathPattern], gatherer: &mut Gatherer<'_>) {
     let names = || [Some(file.path.as_str()), file.old_path.as_deref()].into_iter().flatten();
     let done = match file.status {
         FileStatus::Added => "added",
@@ -78,7 +61,7 @@ fn path(file: &FileChange, protected: &[Protected], gatherer: &mut Gatherer<'_>)
     }
     let pattern = protected.iter().find(|pattern| names().any(|name| pattern.covers(name)));
     if let Some(pattern) = pattern {
-        let message = format!("`{}` is {done}; policy protects `{}`", file.path, pattern.text);
+        let message = format!("`{}` is {done}; policy protects `{}`", file.path, pattern.text());
         gatherer.see(&PROTECTED_PATH, whole(file, message, PROTECTED_PATH.severity));
     }
 }

@@ -6,8 +6,8 @@ use windlass_domain::artifact::ArtifactPath;
 use windlass_domain::capture::DataClass;
 use windlass_domain::child::ChildLimits;
 use windlass_domain::diff::{ObjectId, Rebase};
-use windlass_domain::run::Phase;
 use windlass_domain::run::step::OnLost;
+use windlass_domain::run::{BlockedReason, Phase};
 
 use super::Review;
 use super::checking::result_of;
@@ -16,6 +16,7 @@ use super::inputs::{Prepared, failed, repository};
 use crate::context::{HeldChild, Recorded};
 use crate::leave::Asking;
 use crate::ports::WorktreeRole;
+use crate::review::bounds::beyond;
 use crate::review::checks::Fixer;
 use crate::stop::Stop;
 
@@ -65,6 +66,14 @@ impl Recorded for Rebase {
     const CLASS: DataClass = DataClass::Output;
 }
 
+/// Where the change goes beyond the answers' bounds, if it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Beyond(Option<String>);
+
+impl Recorded for Beyond {
+    const CLASS: DataClass = DataClass::Output;
+}
+
 /// Runs the fixers in the bot worktree and commits what they changed.
 pub(super) async fn fix(review: &Review<'_>, prepared: &Prepared) -> Result<Fixed, Stop> {
     let context = review.context.branch("bot");
@@ -74,7 +83,32 @@ pub(super) async fn fix(review: &Review<'_>, prepared: &Prepared) -> Result<Fixe
         commands.push(run_fixer(review, prepared, &context, &worktree, fixer).await?);
     }
     let commit = commit(review, &context, "commit").await?;
+    if let Some(commit) = &commit {
+        stay_within_bounds(review, prepared, &context, commit).await?;
+    }
     Ok(Fixed { commands, commit })
+}
+
+/// Ends the run when the change goes beyond what the answers let it edit: none of it is proposed then.
+async fn stay_within_bounds(
+    review: &Review<'_>,
+    prepared: &Prepared,
+    context: &crate::context::RunContext,
+    commit: &ObjectId,
+) -> Result<(), Stop> {
+    let head = &prepared.inputs.head;
+    let Beyond(why) = context
+        .step("bounds", &(head, commit), || async {
+            let answers = context.ports().record.asked().await?.context;
+            let patch = repository(review).patch(Some(head), commit).await.map_err(failed)?;
+            Ok(Beyond(beyond(&answers, &patch.diff)))
+        })
+        .await?;
+    let Some(why) = why else { return Ok(()) };
+    let message = format!(
+        "the change goes beyond the answers: {why}; nothing of it is proposed, the bot worktree has it"
+    );
+    Err(Stop::Blocked { reason: BlockedReason::PolicyDenied, message })
 }
 
 async fn run_fixer(
