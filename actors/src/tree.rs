@@ -12,6 +12,7 @@
 pub(crate) mod capsule_writer;
 pub(crate) mod lock;
 pub(crate) mod policy;
+pub(crate) mod queue;
 pub(crate) mod root;
 pub(crate) mod run;
 pub(crate) mod run_manager;

@@ -13,8 +13,9 @@ use windlass_domain::run::{Run, RunState};
 
 use super::Tree;
 use super::capsule_writer::CapsuleWriter;
-use super::lock::{LockActor, LockMessage, RunLimits, Waiting};
+use super::lock::{LockActor, LockMessage, RunLimits};
 use super::policy::{PolicyActor, PolicyMessage};
+use super::queue::Waiting;
 use super::run_manager::RunManager;
 use crate::shared::Shared;
 
@@ -133,8 +134,10 @@ async fn run_limits(policy: &ActorRef<PolicyMessage>) -> Result<RunLimits, Actor
     })
 }
 
-/// Places one run, and says where.
+/// Places one run by the limits as they are now, and says where.
 pub(crate) async fn place(tree: &Tree, run: &Run) -> Option<u32> {
+    let limits = run_limits(&tree.policy).await.ok()?;
+    tree.lock.cast(LockMessage::Limits(limits)).ok()?;
     let (reply, answer) = oneshot::channel();
     tree.lock.cast(LockMessage::Place { waiting: waiting(run), reply: Some(reply) }).ok()?;
     answer.await.ok()
