@@ -4,6 +4,7 @@
 
 mod approvals;
 mod backup;
+mod clock;
 mod crash;
 mod damage;
 mod export;
