@@ -106,6 +106,15 @@ pub async fn document(control: &dyn Control, run: &RunView, path: &str) -> Value
 /// # Panics
 /// It does not fit.
 pub fn check_schema(document: &Value) {
+    let version = document["schema_version"].as_str().unwrap_or_else(|| panic!("no header: {document}"));
+    check_schema_of(version.split('@').next().unwrap_or_default(), document);
+}
+
+/// Checks a value that has no header, as an event has none, against the published schema of this name.
+///
+/// # Panics
+/// It does not fit.
+pub fn check_schema_of(name: &str, document: &Value) {
     static SCHEMAS: OnceLock<BTreeMap<&str, jsonschema::Validator>> = OnceLock::new();
     let schemas = SCHEMAS.get_or_init(|| {
         let compiled = schemas().into_iter().map(|(name, schema)| {
@@ -115,9 +124,7 @@ pub fn check_schema(document: &Value) {
         });
         compiled.collect()
     });
-    let version = document["schema_version"].as_str().unwrap_or_else(|| panic!("no header: {document}"));
-    let name = version.split('@').next().unwrap_or_default();
-    let schema = schemas.get(name).unwrap_or_else(|| panic!("{version} is not published"));
+    let schema = schemas.get(name).unwrap_or_else(|| panic!("{name} is not published"));
     let wrong: Vec<String> = schema.iter_errors(document).map(|error| error.to_string()).collect();
-    assert!(wrong.is_empty(), "{version}: {wrong:?} in {document}");
+    assert!(wrong.is_empty(), "{name}: {wrong:?} in {document}");
 }

@@ -1,59 +1,35 @@
 //! Help texts, kept as the reference in `docs/cli.md`: they are what most people read first.
 
+use std::collections::BTreeSet;
+
 use windlass_contract::schema::PRINTED;
 
 use crate::support::Place;
 
-/// Every command that people type, as the snapshot's name has it.
-const COMMANDS: [&str; 47] = [
-    "",
-    "init",
-    "item",
-    "item add",
-    "item list",
-    "item show",
-    "item edit",
-    "item move",
-    "item hold",
-    "item intake",
-    "bot",
-    "bot run",
-    "bot status",
-    "bot runs",
-    "bot show",
-    "bot watch",
-    "bot cancel",
-    "approvals",
-    "approvals list",
-    "approvals answer",
-    "diff",
-    "capsule",
-    "capsule verify",
-    "capsule events",
-    "capsule get",
-    "capsule export",
-    "capsule import",
-    "capsule imports",
-    "capsule stats",
-    "capsule backup",
-    "capsule restore",
-    "policy",
-    "policy show",
-    "policy init",
-    "policy check",
-    "policy explain",
-    "service",
-    "service run",
-    "service install",
-    "service uninstall",
-    "service start",
-    "service stop",
-    "service status",
-    "service doctor",
-    "completions",
-    "man",
-    "demo",
-];
+/// The commands that print no document: what they print is for shells, for people, or goes to a log.
+const WITHOUT_A_DOCUMENT: [&str; 3] = ["demo", "service run", "completions"];
+
+/// Every command that people can type, each behind the group that it belongs to, as the help texts list them.
+fn commands(place: &Place, group: &str, found: &mut Vec<String>) {
+    found.push(group.to_owned());
+    let arguments: Vec<&str> = group.split_whitespace().chain(["--help"]).collect();
+    let help = place.ok(&arguments).stdout;
+    let Some((_, listed)) = help.split_once("\nCommands:\n") else { return };
+    for line in listed.lines().take_while(|line| !line.is_empty()) {
+        // Longer descriptions go on in lines that are set in further.
+        let Some(name) = line.strip_prefix("  ").filter(|line| !line.starts_with(' ')) else { continue };
+        let name = name.split_whitespace().next().unwrap();
+        if name != "help" {
+            commands(place, format!("{group} {name}").trim_start(), found);
+        }
+    }
+}
+
+fn all_commands(place: &Place) -> Vec<String> {
+    let mut found = Vec::new();
+    commands(place, "", &mut found);
+    found
+}
 
 /// What stands before the commands in the reference.
 const INTRODUCTION: &str = "\
@@ -75,7 +51,7 @@ fn every_command_explains_itself_as_in_the_reference() {
     for (command, schema) in PRINTED {
         reference.push_str(&format!("| `{command}` | `{schema}` |\n"));
     }
-    for command in COMMANDS {
+    for command in all_commands(&place) {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let done = place.ok(&arguments);
         assert_eq!(done.stderr, "", "{command}");
@@ -102,9 +78,23 @@ fn without_everywhere(help: &str) -> String {
 }
 
 #[test]
-fn every_command_that_prints_a_document_is_one_that_people_can_type() {
-    for (command, _) in PRINTED {
-        assert!(COMMANDS.contains(&command), "{command}");
+fn every_command_prints_a_published_document_or_is_known_to_print_none() {
+    let all = all_commands(&Place::new());
+    let is_group = |command: &str| all.iter().any(|other| other.starts_with(&format!("{command} ")));
+    let leaves: BTreeSet<&str> =
+        all.iter().map(String::as_str).filter(|command| !command.is_empty() && !is_group(command)).collect();
+    let known = PRINTED.into_iter().map(|(command, _)| command).chain(WITHOUT_A_DOCUMENT);
+    assert_eq!(known.collect::<BTreeSet<_>>(), leaves);
+}
+
+#[test]
+fn a_command_that_prints_no_document_takes_no_json() {
+    let place = Place::new();
+    for command in WITHOUT_A_DOCUMENT {
+        let typed: Vec<&str> =
+            command.split(' ').chain((command == "completions").then_some("bash")).collect();
+        let (code, document) = place.json(&typed);
+        assert_eq!((code, &document["errors"][0]["code"]), (10, &"bad_request".into()), "{command}");
     }
 }
 

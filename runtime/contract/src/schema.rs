@@ -53,7 +53,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
 
 /// What each command prints with `--json` when it succeeds, as the file name of its schema. Each prints one document, but
 /// `bot watch`, which prints one event a line. A command that fails prints a `result`.
-pub const PRINTED: [(&str, &str); 37] = [
+pub const PRINTED: [(&str, &str); 38] = [
     ("init", "workspace"),
     ("item add", "item"),
     ("item list", "item_list"),
@@ -68,6 +68,7 @@ pub const PRINTED: [(&str, &str); 37] = [
     ("bot show", "run"),
     ("bot watch", "event"),
     ("bot cancel", "result"),
+    ("bot resume", "result"),
     ("approvals list", "approval_list"),
     ("approvals answer", "result"),
     ("diff", "patch_bundle"),
