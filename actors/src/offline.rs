@@ -10,7 +10,7 @@ use windlass_contract::view::{CapsuleCopy, ExportView, Verification};
 use windlass_domain::digest::Digest;
 
 use crate::control::capsule::{backup, export};
-use crate::control::with_sources;
+use crate::control::{faults, with_sources};
 use crate::folders::Folders;
 
 /// Checks an exported run, with no capsule at all. What does not fit is told in the verification; an export that is sound is
@@ -24,7 +24,7 @@ pub fn verify_export(
     head: Option<&str>,
 ) -> Result<(Verification, Option<ExportView>), Fault> {
     let head = head.map(str::parse::<Digest>).transpose();
-    let head = head.map_err(|error| Fault::new(ErrorCode::BadRequest, error.to_string()))?;
+    let head = head.map_err(|error| faults::bad_head(&error))?;
     match windlass_capsule::verify_export(input, head) {
         Ok(report) => {
             let view = export::view(&report.manifest);
@@ -65,12 +65,12 @@ pub fn restore_capsule(folders: &Folders, from: &Path) -> Result<CapsuleCopy, Fa
         Err(error @ RestoreError::Exists { .. }) => {
             let (here, aside) = (capsule.display(), folders.state().join("capsule.before-restore"));
             Err(Fault::new(ErrorCode::BadRequest, with_sources(&error))
-                .hint("end the service first: systemctl --user stop windlass.service")
-                .hint(format!("then put it aside: mv {here} {}", aside.display())))
+                .hint("windlass service stop")
+                .hint(format!("mv {here} {}", aside.display())))
         }
         Err(error @ RestoreError::NotABackup { .. }) => {
             Err(Fault::new(ErrorCode::BadRequest, with_sources(&error))
-                .hint("windlass capsule backup --out FOLDER makes one"))
+                .hint("windlass capsule backup --out FOLDER"))
         }
         Err(RestoreError::Copy(error)) => Err(backup::refused(&error)),
     }

@@ -100,5 +100,6 @@ pub(crate) fn text_of(path: &Path) -> Result<String, Fault> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
         let shown = path.to_string_lossy();
         Fault::new(ErrorCode::BadRequest, format!("`{}` is no UTF-8, and requests are", shown.escape_debug()))
+            .hint("give the file or the folder a name in UTF-8")
     })
 }

@@ -76,7 +76,7 @@ pub(crate) enum Way {
 /// this one would have to.
 pub(crate) async fn reach(need: Need, folders: &Folders, child: &ChildArgs) -> Result<Way, Fault> {
     let reached = match need {
-        Need::Service => over_the_bus().await.map_err(|fault| fault.hint("windlass service run")),
+        Need::Service => over_the_bus().await,
         Need::Ephemeral => match in_process(folders).await {
             // Whoever holds the lock may be a service, which can drive the run as well.
             Err(locked) if locked.code() == ErrorCode::CapsuleLocked => {
@@ -107,19 +107,20 @@ async fn over_the_bus() -> Result<Reached, Fault> {
         if !control.is_reachable().await {
             let text =
                 "there is a session bus, but no Windlass service on it and none that the bus could start";
-            return Err(Fault::new(ErrorCode::BusUnavailable, text));
+            return Err(Fault::new(ErrorCode::BusUnavailable, text).hint("windlass service run"));
         }
-        start().await?;
+        start(&control).await?;
     }
     Ok(Reached { control: Arc::new(control), way: Reach::Bus, unserved: None, leaving: None })
 }
 
 /// Starts the service through the user manager, which says at once that it does not come up; the bus would wait two minutes for it.
-/// Where no manager would start it, the first call does.
-async fn start() -> Result<(), Fault> {
-    let Ok(manager) = UserManager::on_session_bus().await else { return Ok(()) };
+/// Where no manager would start it, the bus does: a service that does not come up must be known before a way is taken.
+async fn start(control: &BusControl) -> Result<(), Fault> {
+    let Ok(manager) = UserManager::on_session_bus().await else { return control.start().await };
     match manager.start(UNIT).await {
-        Ok(()) | Err(ManagerError::NoSuchUnit { .. }) => Ok(()),
+        Ok(()) => Ok(()),
+        Err(ManagerError::NoSuchUnit { .. }) => control.start().await,
         Err(error) => Err(Fault::new(ErrorCode::BusUnavailable, with_source(&error))
             .hint("windlass service doctor")
             .hint(format!("journalctl --user -u {UNIT} -e"))),
@@ -208,7 +209,9 @@ pub(crate) fn not_started(error: &StartError) -> Fault {
         text = format!("{text}: {cause}");
         source = cause.source();
     }
-    let StartError::Capsule(open) = error else { return Fault::new(ErrorCode::Io, text) };
+    let StartError::Capsule(open) = error else {
+        return Fault::new(ErrorCode::Io, text).hint("windlass service doctor");
+    };
     match open {
         OpenError::Locked { .. } => Fault::new(ErrorCode::CapsuleLocked, text)
             .hint("windlass service status")
@@ -220,6 +223,6 @@ pub(crate) fn not_started(error: &StartError) -> Fault {
             .hint("windlass capsule verify")
             .hint("keep the folder as it is; nothing in it is moved or deleted by itself"),
         OpenError::DiskFull { .. } => Fault::new(ErrorCode::DiskFull, text).hint("df -h"),
-        _ => Fault::new(ErrorCode::Io, text),
+        _ => Fault::new(ErrorCode::Io, text).hint("windlass service doctor"),
     }
 }

@@ -20,7 +20,7 @@ use windlass_contract::view::{
 use windlass_contract::{Control, ErrorCode, EventStream, Fault};
 use windlass_domain::workspace::Workspace;
 use zbus::fdo::DBusProxy;
-use zbus::names::BusName;
+use zbus::names::{BusName, WellKnownName};
 use zbus::{Connection, OwnedFd};
 
 use crate::bus::Bus;
@@ -72,6 +72,18 @@ impl BusControl {
             zbus::Result::Ok(bus.list_activatable_names().await?.iter().any(|name| name.as_str() == BUS_NAME))
         };
         asked.await.unwrap_or(false)
+    }
+
+    /// Has the bus start the service, and waits until it is there.
+    ///
+    /// # Errors
+    /// `bus_unavailable` when it does not come up, with what the bus says of it.
+    pub async fn start(&self) -> Result<(), Fault> {
+        let asked = async {
+            let bus = DBusProxy::new(&self.connection).await?;
+            zbus::Result::Ok(bus.start_service_by_name(WellKnownName::try_from(BUS_NAME)?, 0).await?)
+        };
+        asked.await.map(drop).map_err(|error| fault::from_bus(&error))
     }
 }
 

@@ -81,21 +81,23 @@ pub(crate) fn from_bus(error: &zbus::Error) -> Fault {
 /// There is no connection to the bus.
 pub(crate) fn not_connected(error: &zbus::Error) -> Fault {
     unavailable(format!("the session bus cannot be reached: {error}"))
-        .hint("see whether there is one: echo $DBUS_SESSION_BUS_ADDRESS; ls $XDG_RUNTIME_DIR/bus")
+        .hint("echo $DBUS_SESSION_BUS_ADDRESS; ls $XDG_RUNTIME_DIR/bus")
 }
 
 /// The service cannot be reached.
 pub(crate) fn unavailable(message: String) -> Fault {
     Fault::new(ErrorCode::BusUnavailable, message)
-        .hint("start the service: windlass service run")
-        .hint("or work without it: add --ephemeral")
+        .hint("windlass service run")
+        .hint("add --ephemeral to drive a run without the service")
 }
 
 /// The call was sent and its answer never came.
 pub(crate) fn answer_lost(message: &str) -> Fault {
-    Fault::new(ErrorCode::BusUnavailable, format!("the service went away before it answered ({message})"))
-        .hint("what was asked may have been done; look with: windlass bot runs")
-        .hint("or ask again: the same dedupe key gives the same run")
+    let text =
+        format!("the service went away before it answered ({message}); what was asked may have been done");
+    Fault::new(ErrorCode::BusUnavailable, text)
+        .hint("windlass bot runs")
+        .hint("ask again with the same dedupe key, which gives the same run")
 }
 
 fn from_reply(code: ErrorCode, reply: &Message) -> Fault {
@@ -115,13 +117,13 @@ fn from_reply(code: ErrorCode, reply: &Message) -> Fault {
 fn from_foreign(name: &str, message: &str) -> Fault {
     if name.starts_with("org.freedesktop.systemd1.") {
         return unavailable(format!("the service could not be started: {message} ({name})"))
-            .hint("see why: journalctl --user -u windlass.service");
+            .hint("journalctl --user -u windlass.service");
     }
     Fault::new(
         ErrorCode::Io,
-        format!("the service answered with an error that this program does not know: {name}: {message}"),
+        format!("the service, which may be newer than this program, answered with an unknown error: {name}: {message}"),
     )
-    .hint("the service may be newer than this program; compare: windlass service status")
+    .hint("windlass service status")
 }
 
 fn from_standard(error: &fdo::Error) -> Fault {
@@ -143,21 +145,23 @@ fn from_standard(error: &fdo::Error) -> Fault {
         | E::SpawnFileInvalid(message)
         | E::SpawnNoMemory(message)
         | E::TimedOut(message) => unavailable(format!("the service could not be started: {message}"))
-            .hint("see why: journalctl --user -u windlass.service"),
+            .hint("journalctl --user -u windlass.service"),
         E::NoReply(message) | E::Disconnected(message) => answer_lost(message),
         E::NoServer(message) | E::AuthFailed(message) => {
             unavailable(format!("the session bus cannot be reached: {message}"))
         }
         E::LimitsExceeded(message) => {
             Fault::new(ErrorCode::Overloaded, format!("the session bus is at a limit: {message}"))
+                .hint("ask again in a moment; nothing of this call was done")
         }
         E::UnknownMethod(message)
         | E::UnknownInterface(message)
         | E::UnknownObject(message)
         | E::InvalidArgs(message) => {
-            Fault::new(ErrorCode::Io, format!("the service does not understand the call: {message}")).hint(
-                "the service may be of another version than this program; compare: windlass service status",
-            )
+            let text = format!(
+                "the service, which may be of another version, does not understand the call: {message}"
+            );
+            Fault::new(ErrorCode::Io, text).hint("windlass service status")
         }
         E::ZBus(error) => from_bus(error),
         other => Fault::new(ErrorCode::Io, format!("the call over the session bus failed: {other}")),
@@ -166,8 +170,11 @@ fn from_standard(error: &fdo::Error) -> Fault {
 
 /// The reply is not what this version expects.
 pub(crate) fn unreadable(error: &impl std::fmt::Display) -> Fault {
-    Fault::new(ErrorCode::Io, format!("the service's answer cannot be read: {error}"))
-        .hint("the service may be newer than this program; compare: windlass service status")
+    Fault::new(
+        ErrorCode::Io,
+        format!("the answer of the service, which may be newer, cannot be read: {error}"),
+    )
+    .hint("windlass service status")
 }
 
 #[cfg(test)]

@@ -30,6 +30,34 @@ impl PrivateBus {
     /// There is no `dbus-daemon`.
     #[must_use]
     pub fn start_with(home: &Home, arguments: &[&str]) -> Self {
+        Self::start_as(home, arguments, "", Command::new("dbus-daemon"))
+    }
+
+    /// The same, where the bus's policy has this limit.
+    ///
+    /// # Panics
+    /// There is no `dbus-daemon`.
+    #[must_use]
+    pub fn start_limited(home: &Home, limit: &str, most: u32) -> Self {
+        let limit = format!("<limit name=\"{limit}\">{most}</limit>");
+        Self::start_as(home, &[], &limit, Command::new("dbus-daemon"))
+    }
+
+    /// The same, where this home's state stands on a disk of its own, so small that it can be filled. Only this bus and what it
+    /// starts see the disk, and [`PrivateBus::pid`] leads to it.
+    ///
+    /// # Panics
+    /// There is no `dbus-daemon` or no `unshare`, or this user may make no namespaces.
+    #[must_use]
+    pub fn start_on_small_disk(home: &Home, bytes: u32) -> Self {
+        let mut command = Command::new("unshare");
+        let script =
+            format!("mount -t tmpfs -o size={bytes} tmpfs \"$XDG_STATE_HOME\" && exec dbus-daemon \"$@\"");
+        command.args(["--user", "--map-current-user", "--keep-caps", "--mount", "sh", "-c", &script, "sh"]);
+        Self::start_as(home, &[], "", command)
+    }
+
+    fn start_as(home: &Home, arguments: &[&str], limit: &str, mut command: Command) -> Self {
         let services = home.path().join("services");
         std::fs::create_dir_all(&services).expect("a folder can be made in our own");
         let exec =
@@ -40,8 +68,7 @@ impl PrivateBus {
         std::fs::write(services.join("dev.windlass.Windlass1.service"), activation)
             .expect("a file can be written");
         let config = home.path().join("bus.conf");
-        std::fs::write(&config, configuration(home.path(), &services)).expect("a file can be written");
-        let mut command = Command::new("dbus-daemon");
+        std::fs::write(&config, configuration(home.path(), &services, limit)).expect("a file can be written");
         command
             .arg(format!("--config-file={}", config.display()))
             .args(["--nofork", "--print-address"])
@@ -58,6 +85,12 @@ impl PrivateBus {
         let mut address = String::new();
         BufReader::new(stdout).read_line(&mut address).expect("it prints its address");
         Self { daemon, address: address.trim().to_owned() }
+    }
+
+    /// The process of the bus.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.daemon.id()
     }
 
     /// The bus's address.
@@ -125,7 +158,7 @@ impl Drop for PrivateBus {
     }
 }
 
-fn configuration(folder: &Path, services: &Path) -> String {
+fn configuration(folder: &Path, services: &Path, limit: &str) -> String {
     format!(
         r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -138,6 +171,7 @@ fn configuration(folder: &Path, services: &Path) -> String {
     <allow eavesdrop="true"/>
     <allow own="*"/>
   </policy>
+  {limit}
 </busconfig>
 "#,
         folder = folder.display(),

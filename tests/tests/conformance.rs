@@ -9,7 +9,7 @@ use regex::Regex;
 use serde::Serialize;
 use windlass_actors::Recover;
 use windlass_contract::control::Control;
-use windlass_contract::error::Fault;
+use windlass_contract::error::{ErrorCode, Fault};
 use windlass_contract::request::{
     AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
     ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
@@ -318,6 +318,21 @@ async fn approvals(told: &mut Transcript, control: &dyn Control, folder: &str, h
     std::fs::write(&policy, before).unwrap();
 }
 
+/// What policy says before a run exists: nobody can be asked, and what is denied stays denied.
+async fn judged(told: &mut Transcript, control: &dyn Control, folder: &str, home: &Home) {
+    let policy = home.config().join("policy.toml");
+    let before = std::fs::read_to_string(&policy).unwrap();
+    let writes = SubmitRun { write_mode: WriteMode::Worktree, ..submission(folder, "T-1") };
+    for verdict in ["ask", "deny"] {
+        let rule = "capability = \"fs.write\"\nverdict = ";
+        let text = before.replace(&format!("{rule}\"allow\""), &format!("{rule}\"{verdict}\""));
+        std::fs::write(&policy, text).unwrap();
+        let refused = control.submit_run(caller(), writes.clone()).await;
+        told.tell(&format!("submit what policy says {verdict} to"), refused);
+    }
+    std::fs::write(&policy, before).unwrap();
+}
+
 /// Whether the event differs between two equal runs: durations are in the log's bytes, and the bus vouches for who answers.
 fn differs(event: &EventData) -> bool {
     matches!(event, EventData::Run(RunEvent::ArtifactStored(_) | RunEvent::ApprovalAnswered { .. }))
@@ -400,6 +415,8 @@ async fn keeping(told: &mut Transcript, control: &dyn Control, home: &Home, run_
     told.tell("back up into itself", control.backup_capsule(inside).await);
     let relative = BackupCapsule { folder: "saved".to_owned() };
     told.tell("back up relative", control.backup_capsule(relative).await);
+    let through_a_file = backup("config/windlass/policy.toml/saved");
+    told.tell("back up below a file", control.backup_capsule(through_a_file).await);
 }
 
 async fn reading(told: &mut Transcript, control: &dyn Control, folder: &str) {
@@ -449,6 +466,7 @@ async fn walk(control: &dyn Control, repository: &Repository, home: &Home, gate:
     researched(&mut told, control, &folder).await;
     let run_id = one_run(&mut told, control, &folder, gate).await;
     approvals(&mut told, control, &folder, home).await;
+    judged(&mut told, control, &folder, home).await;
     explanations(&mut told, control, &folder).await;
     reading(&mut told, control, &folder).await;
     keeping(&mut told, control, home, run_id).await;
@@ -478,4 +496,57 @@ async fn over_the_bus() {
     let bus = PrivateBus::start(&home);
     let told = walk(&bus.control().await, &repository, &home, &gate).await;
     insta::assert_snapshot!("transcript", told);
+}
+
+/// Whether a caller can provoke it here. The others are states of the machine, and `refusals.rs` makes them.
+const fn is_told_here(code: ErrorCode) -> bool {
+    match code {
+        ErrorCode::BadRequest
+        | ErrorCode::UnknownWorkspace
+        | ErrorCode::UnknownItem
+        | ErrorCode::ItemNotEligible
+        | ErrorCode::IllegalMove
+        | ErrorCode::MaieuticIncomplete
+        | ErrorCode::CaptureNone
+        | ErrorCode::AlreadyActive
+        | ErrorCode::DedupeConflict
+        | ErrorCode::UnknownRun
+        | ErrorCode::RunEnded
+        | ErrorCode::UnknownProfile
+        | ErrorCode::UnknownArtifact
+        | ErrorCode::UnknownApproval
+        | ErrorCode::NeedsApproval
+        | ErrorCode::PolicyDenied
+        | ErrorCode::Io => true,
+        ErrorCode::Overloaded
+        | ErrorCode::CapsuleLocked
+        | ErrorCode::CapsuleDamaged
+        | ErrorCode::CapsuleNewer
+        | ErrorCode::DiskFull
+        | ErrorCode::BusUnavailable
+        | ErrorCode::WouldPrompt => false,
+    }
+}
+
+#[test]
+fn every_refusal_that_a_caller_can_provoke_is_told() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/conformance__transcript.snap");
+    let transcript = std::fs::read_to_string(file).unwrap();
+    assert!(!transcript.contains("\"hints\":[]"), "each refusal says what to do next");
+    for code in ErrorCode::ALL {
+        let told = transcript.contains(&format!("\"code\":\"{}\"", code.word()));
+        assert_eq!(told, is_told_here(code), "{}", code.word());
+    }
+}
+
+#[test]
+fn every_operation_is_asked_for() {
+    let operations = Regex::new(r"async fn (\w+)\(").unwrap();
+    let operations = operations.captures_iter(include_str!("../../runtime/contract/src/control.rs"));
+    let operations: Vec<String> = operations.map(|found| found[1].to_owned()).collect();
+    assert!(operations.len() > 25, "{operations:?}");
+    for operation in operations {
+        let asked = format!("control.{operation}(");
+        assert!(include_str!("conformance.rs").contains(&asked), "nothing asks for {operation}");
+    }
 }

@@ -89,7 +89,7 @@ fn grants(request: &RunRequest) -> Result<BTreeSet<Capability>, Fault> {
     let parsed = request.capabilities.iter().map(|text| text.parse());
     parsed
         .collect::<Result<_, windlass_policy::UnknownCapability>>()
-        .map_err(|error| Fault::new(ErrorCode::BadRequest, error.to_string()))
+        .map_err(|error| Fault::new(ErrorCode::BadRequest, error.to_string()).hint("windlass bot run --help"))
 }
 
 async fn policy(

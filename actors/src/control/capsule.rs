@@ -47,7 +47,7 @@ pub(super) async fn read_events(shared: &Shared, request: ReadEvents) -> Result<
 pub(super) async fn get_artifact(shared: &Shared, request: GetArtifact) -> Result<ArtifactBytes, Fault> {
     let uri: ArtifactUri =
         request.uri.parse().map_err(|error: windlass_domain::artifact::BadArtifactUri| {
-            Fault::new(ErrorCode::BadRequest, error.to_string())
+            Fault::new(ErrorCode::BadRequest, error.to_string()).hint("windlass bot show latest")
         })?;
     let wanted = uri.clone();
     let read = shared.store.read(move |reader| {
@@ -75,7 +75,7 @@ pub(super) async fn get_artifact(shared: &Shared, request: GetArtifact) -> Resul
 /// Checks the whole record.
 pub(super) async fn verify(shared: &Shared, request: VerifyCapsule) -> Result<Verification, Fault> {
     let head = request.head.as_deref().map(str::parse::<Digest>).transpose();
-    let head = head.map_err(|error| Fault::new(ErrorCode::BadRequest, error.to_string()))?;
+    let head = head.map_err(|error| faults::bad_head(&error))?;
     let read = shared.store.read(move |reader| {
         let options = VerifyOptions { head, ..VerifyOptions::default() };
         let report = windlass_capsule::verify(reader, options)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use windlass_capsule::{ContinuationRefusal, NoRoom, ReadError, StageError, WriteError};
 use windlass_contract::error::{ErrorBody, ErrorCode, Fault};
 use windlass_domain::admission::{AdmissionRefusal, hold_for};
+use windlass_domain::digest::BadDigest;
 use windlass_domain::item::ItemRefusal;
 use windlass_domain::maieutic::MissingAnswer;
 use windlass_domain::run::Refusal;
@@ -21,7 +22,7 @@ pub(super) fn read(error: ReadError) -> Fault {
     };
     match error.is_damage() {
         true => damaged(with_sources(&error)),
-        false => Fault::new(ErrorCode::Io, with_sources(&error)),
+        false => io(with_sources(&error)),
     }
 }
 
@@ -51,7 +52,7 @@ fn stage(error: &StageError) -> Fault {
         StageError::DiskFull { path, .. } => {
             Fault::new(ErrorCode::DiskFull, with_sources(error)).hint(df(path))
         }
-        _ => Fault::new(ErrorCode::Io, with_sources(error)),
+        _ => io(with_sources(error)),
     }
 }
 
@@ -88,8 +89,21 @@ fn uncommon(error: &WriteError) -> Fault {
     let fault = Fault::new(code, with_sources(error));
     match error {
         WriteError::ItemExists { id } => fault.hint(format!("windlass item show --id {id}")),
-        _ => fault,
+        WriteError::BadParent { .. } | WriteError::ItemChanged { .. } => fault.hint("windlass item list"),
+        WriteError::TooLarge { .. } => fault.hint("shorten it, or link to a longer text"),
+        WriteError::UnknownWorkspace { .. } => fault.hint("windlass init"),
+        _ => fault.hint("windlass service doctor"),
     }
+}
+
+/// A head is not a digest.
+pub(crate) fn bad_head(error: &BadDigest) -> Fault {
+    Fault::new(ErrorCode::BadRequest, error.to_string()).hint("windlass capsule verify")
+}
+
+/// Something outside failed, or the machine is not as it should be.
+pub(crate) fn io(text: impl Into<String>) -> Fault {
+    Fault::new(ErrorCode::Io, text).hint("windlass service doctor")
 }
 
 /// There is no such run.
@@ -106,7 +120,7 @@ pub(super) fn unknown_approval(approval_id: windlass_domain::id::ApprovalId) -> 
 /// There is no such item.
 pub(super) fn unknown_item(id: &str) -> Fault {
     Fault::new(ErrorCode::UnknownItem, format!("there is no work item `{id}` in this repository"))
-        .hint(format!("windlass item add --type task --id {id} --title \"…\""))
+        .hint(format!("windlass item add --type task --id {id} --title '…'"))
         .hint("windlass item list")
 }
 
@@ -125,7 +139,8 @@ pub(super) fn admission(refusal: AdmissionRefusal) -> Fault {
             .hint(format!("windlass item show --id {id}"))
             .hint(format!("use --hold to move it to {} with the submission", hold_for(kind).word())),
         AdmissionRefusal::NoContext { id } => missing_context(id.as_str(), &[]),
-        AdmissionRefusal::ContextChanged { .. } => Fault::new(ErrorCode::MaieuticIncomplete, text),
+        AdmissionRefusal::ContextChanged { .. } => Fault::new(ErrorCode::MaieuticIncomplete, text)
+            .hint("ask again, with the answers as they are now"),
         AdmissionRefusal::CaptureNone => {
             Fault::new(ErrorCode::CaptureNone, text).hint("use --capture prompts_only or --capture full_io")
         }
@@ -152,8 +167,8 @@ pub(super) fn missing_context(id: &str, missing: &[MissingAnswer]) -> Fault {
         code: ErrorCode::MaieuticIncomplete,
         message: format!("`{id}`: {}: {}", answer.field, answer.problem),
         hints: vec![match answer.field.as_str() {
-            "goal" => "--goal \"what is to be achieved\"".to_owned(),
-            "acceptance_criteria" => "--accept \"how one will know that it is done\"".to_owned(),
+            "goal" => "--goal 'what is to be achieved'".to_owned(),
+            "acceptance_criteria" => "--accept 'how one will know that it is done'".to_owned(),
             _ => format!("windlass item intake --id {id}"),
         }],
     };
@@ -181,7 +196,7 @@ pub(super) fn continuation(refusal: &ContinuationRefusal) -> Fault {
         ContinuationRefusal::Continued { by, .. } => {
             (ErrorCode::BadRequest, vec![format!("windlass bot show --run {by}")])
         }
-        ContinuationRefusal::Worktree { .. } => (ErrorCode::BadRequest, Vec::new()),
+        ContinuationRefusal::Worktree { .. } => (ErrorCode::BadRequest, vec!["windlass bot runs".to_owned()]),
     };
     hints.into_iter().fold(Fault::new(code, refusal.to_string()), Fault::hint)
 }
@@ -196,7 +211,7 @@ fn run(refusal: &Refusal) -> Fault {
     match refusal {
         Refusal::RunEnded { run_id, .. } => fault.hint(format!("windlass bot show --run {run_id}")),
         Refusal::NotAsked { .. } | Refusal::Lapsed { .. } => fault.hint("windlass approvals list"),
-        _ => fault,
+        _ => fault.hint("windlass bot runs"),
     }
 }
 
@@ -216,8 +231,11 @@ fn item(refusal: &ItemRefusal) -> Fault {
         ItemRefusal::NotReady { id, .. } | ItemRefusal::OpenQuestions { id, .. } => {
             Fault::new(ErrorCode::IllegalMove, text).hint(format!("windlass item intake --id {id} --form"))
         }
-        ItemRefusal::NoSuchField { .. } | ItemRefusal::BadTitle { .. } => {
-            Fault::new(ErrorCode::BadRequest, text)
+        ItemRefusal::NoSuchField { .. } => {
+            Fault::new(ErrorCode::BadRequest, text).hint("windlass item edit --help")
+        }
+        ItemRefusal::BadTitle { .. } => {
+            Fault::new(ErrorCode::BadRequest, text).hint("say the rest in the description")
         }
     }
 }

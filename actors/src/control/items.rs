@@ -160,7 +160,8 @@ pub(super) async fn answer_context(
     let (_, workspace) = places::workspace(shared, &request.folder).await?;
     let workspace_id = workspace.workspace_id;
     if request.context.goal.len() > 64 * 1024 {
-        return Err(Fault::new(ErrorCode::BadRequest, "a goal has at most 64 KiB; link to a longer text"));
+        return Err(Fault::new(ErrorCode::BadRequest, "a goal has at most 64 KiB")
+            .hint("shorten it, or link to a longer text"));
     }
     let op = Op::AnswerContext {
         workspace_id,

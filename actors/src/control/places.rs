@@ -42,7 +42,8 @@ pub(super) async fn open(folder: &str) -> Result<Repository, Fault> {
 /// As [`open`]. Blocks.
 pub(super) fn open_here(folder: &str) -> Result<Repository, Fault> {
     if !Path::new(folder).is_absolute() {
-        return Err(Fault::new(ErrorCode::BadRequest, format!("`{folder}` is not an absolute path")));
+        return Err(Fault::new(ErrorCode::BadRequest, format!("`{folder}` is not an absolute path"))
+            .hint("give the folder from / on"));
     }
     Repository::open(folder.as_ref()).map_err(|error| not_opened(&error))
 }
@@ -52,7 +53,7 @@ fn not_opened(error: &OpenError) -> Fault {
     match error {
         OpenError::NotARepository { .. } => fault.hint("cd into a git repository, or: git init"),
         OpenError::NoCheckout { .. } => fault.hint("git worktree add ../checkout && cd ../checkout"),
-        _ => fault,
+        _ => fault.hint("git status"),
     }
 }
 

@@ -57,12 +57,13 @@ pub(super) async fn explain(
 }
 
 fn unknown(error: UnknownCapability) -> Fault {
-    Fault::new(ErrorCode::BadRequest, error.to_string())
+    Fault::new(ErrorCode::BadRequest, error.to_string()).hint("windlass policy explain --help")
 }
 
 fn origin(text: &str) -> Result<CheckOrigin, Fault> {
-    text.parse()
-        .map_err(|error: windlass_policy::UnknownOrigin| Fault::new(ErrorCode::BadRequest, error.to_string()))
+    text.parse().map_err(|error: windlass_policy::UnknownOrigin| {
+        Fault::new(ErrorCode::BadRequest, error.to_string()).hint("windlass policy explain --help")
+    })
 }
 
 /// The layers together: for a repository as its default branch has it, or the user's alone.
@@ -80,7 +81,9 @@ async fn of(
                 Ok(None) => Ok(None),
                 Err(error) => Err(error.to_string()),
             };
-            blocking(trusted).await.map_err(|why| Fault::new(ErrorCode::BadRequest, why))?
+            blocking(trusted)
+                .await
+                .map_err(|why| Fault::new(ErrorCode::BadRequest, why).hint("git status"))?
         }
     };
     let tree = shared.tree().await.ok_or_else(|| places::no_tree(shared))?;

@@ -100,10 +100,14 @@ pub(super) async fn list(shared: &Shared, request: ListRuns) -> Result<RunPage, 
         None => None,
     };
     if request.id.is_some() && workspace.is_none() {
-        return Err(Fault::new(ErrorCode::BadRequest, "an item is named, but no folder of its repository"));
+        return Err(Fault::new(ErrorCode::BadRequest, "an item is named, but no folder of its repository")
+            .hint("name the folder as well"));
     }
     let after = request.after.as_deref().map(str::parse::<u64>).transpose();
-    let no_page = |_| Fault::new(ErrorCode::BadRequest, "`after` is not what a page gave as its `next`");
+    let no_page = |_| {
+        Fault::new(ErrorCode::BadRequest, "`after` is not what a page gave as its `next`")
+            .hint("windlass bot runs")
+    };
     let after = after.map_err(no_page)?.map(PageKey::from_u64);
     let filter = RunFilter {
         scope: match (workspace, request.id) {

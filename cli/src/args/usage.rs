@@ -95,6 +95,8 @@ fn meant(error: &clap::Error) -> Option<String> {
 /// Some commands print what is no JSON and cannot be.
 fn refuse_json_where_there_is_none(cli: &Cli) -> Result<(), NoCommand> {
     let what = match &cli.command {
+        Command::Demo(_) => "what the demonstration tells",
+        Command::Service(super::service::ServiceCommand::Run(_)) => "the service's log",
         Command::Completions(_) => "a completion script",
         Command::Man(args) if args.folder.is_none() => "a manual page",
         Command::Item(super::item::ItemCommand::Intake(args)) if args.template => {
@@ -158,6 +160,24 @@ mod tests {
         for example in found {
             assert!(example.chars().count() <= 80, "{example}");
             Cli::command().try_get_matches_from(words(&example)).unwrap();
+        }
+    }
+
+    /// `docs/refusals.md` has what every refusal gave; a flag is one that the refused submission goes without.
+    #[test]
+    fn every_hint_that_is_a_command_or_a_flag_is_accepted() {
+        let seen = include_str!("../../../docs/refusals.md");
+        let hints = seen.lines().filter_map(|line| line.strip_prefix("  try: "));
+        let commands = hints.filter_map(|hint| match hint {
+            flag if flag.starts_with("--") => Some(format!("windlass bot run --id T-1 --kind review {flag}")),
+            command => command.starts_with("windlass ").then(|| command.to_owned()),
+        });
+        let commands: Vec<String> = commands.collect();
+        assert!(commands.len() > 20, "{commands:?}");
+        for command in commands {
+            let refused = Cli::command().try_get_matches_from(words(&command)).err();
+            let shown = |error: &clap::Error| error.kind() == ErrorKind::DisplayHelp;
+            assert!(refused.as_ref().is_none_or(shown), "{command}: {refused:?}");
         }
     }
 

@@ -12,6 +12,9 @@ use windlass_domain::time::Timestamp;
 
 use crate::args::bot::duration_ms;
 
+/// The next step for whoever gave a file that cannot be read as answers.
+const TEMPLATE_HINT: &str = "windlass item intake --template > answers.toml";
+
 /// Largest accepted answers file in bytes: a person wrote it, and it travels in one bus message.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
@@ -80,7 +83,9 @@ fn origin(path: &Path) -> String {
 }
 
 fn read(path: &Path, origin: &str) -> Result<String, Fault> {
-    let bad = |problem: String| Fault::new(ErrorCode::BadRequest, format!("{origin}: {problem}"));
+    let bad = |problem: String| {
+        Fault::new(ErrorCode::BadRequest, format!("{origin}: {problem}")).hint(TEMPLATE_HINT)
+    };
     let source: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
@@ -142,6 +147,7 @@ fn bounds(origin: &str, bounds: Bounds) -> Result<DelegationBounds, Fault> {
     }
     .map_err(|problem| {
         Fault::new(ErrorCode::BadRequest, format!("{origin}: delegation_bounds.max_duration: {problem}"))
+            .hint(TEMPLATE_HINT)
     })?;
     Ok(DelegationBounds {
         may_edit: bounds.may_edit.unwrap_or_default(),
@@ -154,8 +160,7 @@ fn bounds(origin: &str, bounds: Bounds) -> Result<DelegationBounds, Fault> {
 /// Parses JSON when the text starts like an object, and TOML otherwise; no TOML document starts so.
 fn parse<T: DeserializeOwned>(origin: &str, text: &str) -> Result<T, Fault> {
     let bad = |line: usize, problem: &str| {
-        Fault::new(ErrorCode::BadRequest, format!("{origin}:{line}: {problem}"))
-            .hint("windlass item intake --template > answers.toml")
+        Fault::new(ErrorCode::BadRequest, format!("{origin}:{line}: {problem}")).hint(TEMPLATE_HINT)
     };
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(text).map_err(|error| bad(error.line(), &error.to_string()));

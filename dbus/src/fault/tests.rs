@@ -48,21 +48,21 @@ fn a_reply_of_a_plain_message_is_understood() {
 
 #[test]
 fn errors_of_the_bus_say_whether_something_may_have_been_done() {
-    let code_and_hint = |error: fdo::Error| {
+    let code_and_text = |error: fdo::Error| {
         let fault = from_bus(&zbus::Error::FDO(Box::new(error)));
-        (fault.code(), fault.first().hints.join("; "))
+        (fault.code(), format!("{fault}; {}", fault.first().hints.join("; ")))
     };
-    let (code, hints) = code_and_hint(fdo::Error::ServiceUnknown(String::new()));
+    let (code, text) = code_and_text(fdo::Error::ServiceUnknown(String::new()));
     assert_eq!(code, ErrorCode::BusUnavailable);
-    assert!(hints.contains("windlass service run") && hints.contains("--ephemeral"), "{hints}");
-    let (code, hints) = code_and_hint(fdo::Error::SpawnChildExited(String::new()));
+    assert!(text.contains("windlass service run") && text.contains("--ephemeral"), "{text}");
+    let (code, text) = code_and_text(fdo::Error::SpawnChildExited(String::new()));
     assert_eq!(code, ErrorCode::BusUnavailable);
-    assert!(hints.contains("journalctl"), "{hints}");
-    let (code, hints) = code_and_hint(fdo::Error::NoReply(String::new()));
+    assert!(text.contains("journalctl"), "{text}");
+    let (code, text) = code_and_text(fdo::Error::NoReply(String::new()));
     assert_eq!(code, ErrorCode::BusUnavailable);
-    assert!(hints.contains("may have been done") && !hints.contains("--ephemeral"), "{hints}");
-    assert_eq!(code_and_hint(fdo::Error::LimitsExceeded(String::new())).0, ErrorCode::Overloaded);
-    assert_eq!(code_and_hint(fdo::Error::UnknownMethod(String::new())).0, ErrorCode::Io);
+    assert!(text.contains("may have been done") && !text.contains("--ephemeral"), "{text}");
+    assert_eq!(code_and_text(fdo::Error::LimitsExceeded(String::new())).0, ErrorCode::Overloaded);
+    assert_eq!(code_and_text(fdo::Error::UnknownMethod(String::new())).0, ErrorCode::Io);
 }
 
 #[test]

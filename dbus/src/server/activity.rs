@@ -49,10 +49,8 @@ impl Meter {
         if began {
             Ok(Call { meter: self.clone() })
         } else {
-            Err(Fault::new(
-                ErrorCode::Overloaded,
-                format!("{MAX_CALLS} calls are being worked on already; ask again"),
-            ))
+            Err(Fault::new(ErrorCode::Overloaded, format!("{MAX_CALLS} calls are being worked on already"))
+                .hint("ask again in a moment; nothing of this call was done"))
         }
     }
 

@@ -123,7 +123,8 @@ impl Desk {
 /// An artifact that cannot be given as a value, and what to call instead.
 fn no_value(why: String) -> Fault {
     Fault::new(ErrorCode::BadRequest, why)
-        .hint("take its bytes instead: windlass capsule get URI, or GetArtifact")
+        .hint("windlass capsule get URI")
+        .hint("call GetArtifact, which gives its bytes")
 }
 
 /// As many of the events as one answer takes, at least one, and whether there are more.

@@ -26,8 +26,9 @@ impl Subscriptions {
         if runs.values().sum::<u32>() >= MAX_SUBSCRIPTIONS {
             return Err(Fault::new(
                 ErrorCode::Overloaded,
-                format!("this caller has {MAX_SUBSCRIPTIONS} subscriptions already; unsubscribe from some"),
-            ));
+                format!("this caller has {MAX_SUBSCRIPTIONS} subscriptions already"),
+            )
+            .hint("call Unsubscribe for runs that are not followed any more"));
         }
         *runs.entry(run_id).or_default() += 1;
         Ok(())

@@ -249,7 +249,11 @@ fn is_free(path: &Path) -> Result<bool, BackupError> {
     match fs::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(false),
+        // It is a file, or something above it is one.
+        Err(error) if error.kind() == ErrorKind::NotADirectory => match fs::symlink_metadata(path) {
+            Ok(_) => Ok(false),
+            Err(source) => Err(failed(path, "made", source)),
+        },
         Err(source) => Err(failed(path, "read", source)),
     }
 }

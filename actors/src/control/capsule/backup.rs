@@ -8,7 +8,7 @@ use windlass_contract::error::{ErrorCode, Fault};
 use windlass_contract::request::BackupCapsule;
 use windlass_contract::view::CapsuleCopy;
 
-use crate::control::with_sources;
+use crate::control::{faults, with_sources};
 use crate::shared::Shared;
 use crate::store::blocking;
 
@@ -17,7 +17,7 @@ pub(crate) async fn backup(shared: &Arc<Shared>, request: BackupCapsule) -> Resu
     let folder = PathBuf::from(request.folder);
     if !folder.is_absolute() || folder.file_name().is_none() {
         let text = format!("`{}` is no absolute path of a folder to make", folder.display());
-        return Err(Fault::new(ErrorCode::BadRequest, text));
+        return Err(Fault::new(ErrorCode::BadRequest, text).hint("give the folder from / on"));
     }
     let store = shared.store.clone();
     blocking(move || {
@@ -46,16 +46,19 @@ pub(crate) fn refused(error: &BackupError) -> Fault {
         BackupError::Exists { .. } => {
             Fault::new(ErrorCode::BadRequest, text).hint("windlass capsule backup --out NEW-FOLDER")
         }
-        BackupError::Inside { .. } => Fault::new(ErrorCode::BadRequest, text)
-            .hint("windlass capsule backup --out FOLDER, somewhere else"),
+        BackupError::Inside { .. } => {
+            Fault::new(ErrorCode::BadRequest, text).hint("windlass capsule backup --out FOLDER")
+        }
         BackupError::Unsound { .. } | BackupError::Read(_) => {
             Fault::new(ErrorCode::CapsuleDamaged, text).hint("windlass capsule verify")
         }
         BackupError::Open(OpenError::Newer { .. }) => {
             Fault::new(ErrorCode::CapsuleNewer, text).hint("use the newer windlass that wrote it")
         }
-        BackupError::Open(OpenError::Damaged { .. }) => Fault::new(ErrorCode::CapsuleDamaged, text),
+        BackupError::Open(OpenError::Damaged { .. }) => {
+            Fault::new(ErrorCode::CapsuleDamaged, text).hint("windlass capsule verify")
+        }
         BackupError::DiskFull { .. } => Fault::new(ErrorCode::DiskFull, text).hint("df -h"),
-        BackupError::Open(_) | BackupError::Io { .. } => Fault::new(ErrorCode::Io, text),
+        BackupError::Open(_) | BackupError::Io { .. } => faults::io(text),
     }
 }

@@ -56,10 +56,12 @@ fn refused(run_id: RunId, error: &ExportError) -> Fault {
         ExportError::Read(_) | ExportError::Unsound { .. } => {
             Fault::new(ErrorCode::CapsuleDamaged, text).hint("windlass capsule verify")
         }
-        ExportError::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
+        ExportError::Io(error)
+            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+        {
             Fault::new(ErrorCode::DiskFull, text).hint("df -h")
         }
-        ExportError::Io(_) => Fault::new(ErrorCode::Io, text),
+        ExportError::Io(_) => faults::io(text),
     }
 }
 
@@ -93,8 +95,8 @@ pub(crate) fn bad(error: &BadExport) -> Fault {
         }
         BadExport::Damaged { .. } | BadExport::HeadNotFound { .. } => {
             Fault::new(ErrorCode::CapsuleDamaged, format!("the export is damaged: {text}"))
-                .hint("export the run again where it is from: windlass capsule export --run RUN --out FILE")
+                .hint("export the run again where it is from")
         }
-        BadExport::Io(_) => Fault::new(ErrorCode::Io, text),
+        BadExport::Io(_) => faults::io(text),
     }
 }

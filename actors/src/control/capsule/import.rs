@@ -27,7 +27,8 @@ pub(crate) async fn import(shared: &Arc<Shared>, file: OwnedFd) -> Result<Import
         let kind = file.metadata().map_err(|error| Fault::new(ErrorCode::Io, error.to_string()))?;
         if !kind.is_file() {
             // Reading anything else could wait for ever.
-            return Err(Fault::new(ErrorCode::BadRequest, "only a plain file can be imported"));
+            return Err(Fault::new(ErrorCode::BadRequest, "only a plain file can be imported")
+                .hint("windlass capsule import --help"));
         }
         let own = |run_id| store.reader().run(run_id).map(|run| run.is_some());
         match imports.add(&mut file, own) {
@@ -107,11 +108,11 @@ pub(crate) async fn artifact(shared: &Shared, uri: ArtifactUri) -> Result<Option
         let bytes = import.blob(artifact.digest).map_err(|error| refused(&error))?;
         let bytes = bytes.ok_or_else(|| {
             let text = format!(
-                "the bytes of {uri} were left out of the export; it has the digest {}",
+                "the bytes of {uri} were left out of the export and can only be had where it is from; it has the digest {}",
                 artifact.digest
             );
             Fault::new(ErrorCode::UnknownArtifact, text).hint(format!(
-                "where it is from: windlass capsule export --run {} --capture full_io --out FILE",
+                "windlass capsule export --run {} --capture full_io --out FILE",
                 uri.run_id
             ))
         })?;
@@ -154,11 +155,20 @@ fn refused(error: &ImportError) -> Fault {
         ImportError::Other { run_id, .. } => {
             Fault::new(ErrorCode::BadRequest, text).hint(format!("windlass bot show --run {run_id}"))
         }
-        ImportError::TooLarge => Fault::new(ErrorCode::BadRequest, text),
-        ImportError::Read(error) => Fault::new(ErrorCode::CapsuleDamaged, with_sources(error)),
-        ImportError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+        ImportError::TooLarge => {
+            Fault::new(ErrorCode::BadRequest, text).hint("export the run again where it is from")
+        }
+        ImportError::Read(error) => {
+            Fault::new(ErrorCode::CapsuleDamaged, with_sources(error)).hint("windlass capsule verify")
+        }
+        ImportError::Io { source, .. }
+            if matches!(
+                source.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            ) =>
+        {
             Fault::new(ErrorCode::DiskFull, text).hint("df -h")
         }
-        ImportError::Io { .. } => Fault::new(ErrorCode::Io, text),
+        ImportError::Io { .. } => faults::io(text),
     }
 }

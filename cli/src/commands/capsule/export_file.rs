@@ -170,14 +170,16 @@ fn not_written(path: &Path, error: &io::Error) -> Fault {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Fault::new(ErrorCode::DiskFull, text).hint("df -h")
         }
-        _ => Fault::new(ErrorCode::Io, text),
+        _ => Fault::new(ErrorCode::Io, text).hint("name another file with --out"),
     }
 }
 
 fn not_read(path: &Path, error: &io::Error) -> Fault {
     let text = format!("cannot read `{}`: {error}", path.display());
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => Fault::new(ErrorCode::BadRequest, text),
-        _ => Fault::new(ErrorCode::Io, text),
+        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => {
+            Fault::new(ErrorCode::BadRequest, text).hint("name another file")
+        }
+        _ => Fault::new(ErrorCode::Io, text).hint("windlass service doctor"),
     }
 }

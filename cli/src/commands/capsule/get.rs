@@ -50,8 +50,10 @@ pub(crate) async fn run(session: &Session, args: GetArgs) -> Result<ExitCode, Fa
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<String, Fault> {
-    fs::write(path, bytes)
-        .map_err(|error| Fault::new(ErrorCode::Io, format!("cannot write `{}`: {error}", path.display())))?;
+    fs::write(path, bytes).map_err(|error| {
+        Fault::new(ErrorCode::Io, format!("cannot write `{}`: {error}", path.display()))
+            .hint("name another file with --out")
+    })?;
     Ok(path.display().to_string())
 }
 

@@ -98,10 +98,9 @@ fn damage(found: &Verification, file: Option<&Path>) -> Option<ErrorBody> {
     let problem = found.first_problem.as_deref().unwrap_or("something does not fit");
     let (message, hint) = match file {
         None => (format!("the capsule is damaged: {problem}"), "windlass service status"),
-        Some(file) => (
-            format!("`{}` is damaged: {problem}", file.display()),
-            "export the run again where it is from: windlass capsule export --run RUN --out FILE",
-        ),
+        Some(file) => {
+            (format!("`{}` is damaged: {problem}", file.display()), "export the run again where it is from")
+        }
     };
     Some(ErrorBody { code: ErrorCode::CapsuleDamaged, message, hints: vec![hint.to_owned()] })
 }

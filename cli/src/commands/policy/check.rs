@@ -21,10 +21,14 @@ pub(crate) fn run(session: &Session, args: CheckArgs) -> Result<ExitCode, Failur
     let shown = path.display().to_string();
     let text = fs::read_to_string(&path).map_err(|error| {
         let fault = Fault::new(ErrorCode::BadRequest, format!("cannot read {shown}: {error}"));
-        if error.kind() == ErrorKind::NotFound { fault.hint("windlass policy init") } else { fault }
+        fault.hint(match error.kind() {
+            ErrorKind::NotFound => "windlass policy init",
+            _ => "windlass policy init --print",
+        })
     })?;
-    let layer = Layer::parse(LayerKind::User, &shown, &text)
-        .map_err(|bad| Fault::new(ErrorCode::BadRequest, bad.to_string()))?;
+    let layer = Layer::parse(LayerKind::User, &shown, &text).map_err(|bad| {
+        Fault::new(ErrorCode::BadRequest, bad.to_string()).hint("windlass policy init --print")
+    })?;
     let rules = layer.file.rule.len();
     let output = &session.output;
     if output.json() {

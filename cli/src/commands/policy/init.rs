@@ -33,7 +33,8 @@ pub(crate) fn run(session: &Session, args: &InitArgs) -> Result<ExitCode, Failur
                 .hint("windlass policy check")
                 .hint(format!("windlass policy init --template {} --print", template.name))
         }
-        _ => Fault::new(ErrorCode::Io, format!("cannot write {shown}: {error}")),
+        _ => Fault::new(ErrorCode::Io, format!("cannot write {shown}: {error}"))
+            .hint("windlass service doctor"),
     };
     fs::create_dir_all(&session.folders.config).map_err(failed)?;
     let mut file = fs::File::create_new(&path).map_err(failed)?;

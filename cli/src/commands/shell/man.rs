@@ -57,4 +57,5 @@ fn page(command: &Command) -> std::io::Result<Vec<u8>> {
 
 fn unwritten(path: &Path, error: &std::io::Error) -> Fault {
     Fault::new(ErrorCode::Io, format!("cannot write `{}`: {error}", path.display()))
+        .hint("windlass man --help")
 }
