@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 use serde_json::Value;
-use windlass_tests::{Held, Machine, Output, USER, USER_HOME};
+use windlass_tests::{Held, Machine, Output, USER, USER_HOME, check_schema};
 
 /// A place below the home of the machine's user.
 fn at_home(place: &str) -> String {
@@ -40,10 +40,15 @@ fn machine() -> Machine {
     machine
 }
 
-/// The installed binary, as the user, in the repository, over the user's bus.
+/// The installed binary, as the user, in the repository, over the user's bus. What it prints fits its published schema.
 fn windlass(machine: &Machine, arguments: &[&str]) -> Output {
     let folder = if arguments[0] == "service" { USER_HOME.to_owned() } else { repository() };
-    machine.user_in(&folder, &[&["windlass", "--json"], arguments].concat())
+    let done = machine.user_in(&folder, &[&["windlass", "--json"], arguments].concat());
+    // Events are told apart by where they stand, and have no header.
+    if !arguments.starts_with(&["bot", "watch"]) {
+        check_schema(&done.json());
+    }
+    done
 }
 
 fn systemctl(machine: &Machine, arguments: &[&str]) -> Output {
