@@ -14,6 +14,7 @@ use windlass_domain::maieutic::MaieuticContext;
 use windlass_domain::run::event::{Admission, PolicyVerdict};
 use windlass_domain::run::request::{RunRequest, WriteMode};
 use windlass_engine::drive::ENGINE_VERSION;
+use windlass_failpoint::{Place, pass};
 use windlass_policy::{Ask, Capability, Policy};
 
 use super::{faults, places};
@@ -78,6 +79,7 @@ pub(super) async fn admit(shared: &Arc<Shared>, found: Found) -> Result<Accepted
         admission,
     };
     let written = shared.store.write(Op::Submit(Box::new(submission))).await.map_err(faults::write)?;
+    pass(Place::RunSubmitted);
     let Written::Submitted { run_id, new, .. } = written else {
         return Err(Fault::new(ErrorCode::Io, format!("the writer answered {written:?} to a submission")));
     };

@@ -14,6 +14,7 @@ use windlass_domain::run::command::RunCommand;
 use windlass_domain::run::event::CancelRequest;
 use windlass_domain::run::request::WriteMode;
 use windlass_domain::run::{Run, RunState};
+use windlass_failpoint::{Place, pass};
 
 use super::{capsule, faults, places, views};
 use crate::shared::Shared;
@@ -148,6 +149,7 @@ pub(super) async fn cancel(
             _ => Err(fault),
         };
     }
+    pass(Place::CancelRequested);
     if let Some(tree) = shared.tree.borrow().clone() {
         // A tree that is being built anew reads the cancel from the capsule.
         let _ = tree.runs.cast(RunManagerMessage::Cancel { run_id });

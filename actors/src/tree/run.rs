@@ -14,6 +14,7 @@ use windlass_domain::run::event::{AttemptLoss, RunEvent};
 use windlass_domain::run::{Run, RunState};
 use windlass_engine::drive;
 use windlass_engine::ports::RecordError;
+use windlass_failpoint::{Place, pass};
 
 use super::lock::LockMessage;
 use super::policy::PolicyMessage;
@@ -127,6 +128,7 @@ async fn begin(state: &RunArguments) -> Result<Run, ActorProcessingErr> {
         loss: loss(state, &run).await?,
     };
     store.write(Op::Run { run_id, commands: vec![command], blobs: Vec::new() }).await?;
+    pass(Place::AttemptStarted);
     store.read(move |reader| reader.run(run_id)).await?.ok_or_else(|| gone().into())
 }
 

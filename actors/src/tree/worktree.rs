@@ -10,6 +10,7 @@ use windlass_domain::diff::ObjectId;
 use windlass_domain::run::Run;
 use windlass_domain::time::Timestamp;
 use windlass_engine::ports::{RepositoryError, WorktreeRole};
+use windlass_failpoint::{Place, pass};
 use windlass_git::{BotBranch, Repository, Worktree, WorktreeSpec};
 use windlass_policy::{Permit, WriteWorktree};
 
@@ -169,6 +170,7 @@ fn make(
             Worktree::create(permit, repository, &spec)
         }
     };
+    let made = made.inspect(|_| pass(Place::WorktreeMade));
     made.map(|made| made.path().to_string_lossy().into_owned()).map_err(|error| failed(&error))
 }
 

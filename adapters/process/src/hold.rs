@@ -24,6 +24,7 @@ use inotify::{Inotify, WatchMask};
 use serde::{Deserialize, Serialize};
 use windlass_domain::child::ChildSpec;
 use windlass_domain::id::{Epoch, HoldId};
+use windlass_failpoint::{Place, pass};
 use windlass_policy::{Permit, RunTool};
 
 use crate::folder::{ExitRecord, Folder, FolderError, SPEC_FORMAT, SpecRecord, create_root, sync_folder};
@@ -168,6 +169,7 @@ impl Hold {
             Some(_same) => {}
             None => folder.write_spec(&SpecRecord { version: SPEC_FORMAT, hold_id, spec: spec.clone() })?,
         }
+        pass(Place::HoldPrepared);
         Ok(Self { id: hold_id, folder, spec: spec.clone() })
     }
 
@@ -269,6 +271,7 @@ impl Hold {
         changes.watches().add(self.folder.path(), WatchMask::CREATE).map_err(watch_failed)?;
         let mut changes = changes.into_event_stream([0_u8; 4096]).map_err(watch_failed)?;
         let mut started = launcher.start(self.id, self.folder.path(), &self.spec.limits).await?;
+        pass(Place::HoldStarted);
         while !self.folder.is_claimed()? {
             tokio::select! {
                 change = changes.next() => {

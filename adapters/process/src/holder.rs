@@ -21,6 +21,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use windlass_domain::child::ChildEnd;
+use windlass_failpoint::{Place, pass};
 
 use crate::boot::boot_clock_ms;
 use crate::folder::{EXIT_FORMAT, ExitRecord, Folder, SpecRecord};
@@ -93,12 +94,14 @@ pub fn run(dir: &Path) -> HolderExit {
         Ok(runtime) => runtime,
         Err(error) => return unusable(format!("cannot make a runtime: {error}")),
     };
+    pass(Place::HolderStarted);
     runtime.block_on(async {
         let listener = match claim::claim(&folder) {
             Ok(Some(listener)) => listener,
             Ok(None) => return HolderExit::AlreadyClaimed,
             Err(error) => return unusable(error),
         };
+        pass(Place::HolderClaimed);
         let held = hold(&folder, &record, listener).await;
         if let HolderExit::Failed { reason } = &held {
             folder.note_failure(reason);
@@ -122,6 +125,7 @@ async fn hold(folder: &Folder, record: &SpecRecord, listener: tokio::net::UnixLi
     let started_boot_ms = boot_clock_ms();
     let (end, stdout_bytes, stderr_bytes) = match child::start(folder, record) {
         Ok(child) => {
+            pass(Place::HolderSpawned);
             match watch::watch(child, &record.spec.limits, &mut spool, &clients, requests, instruments).await
             {
                 watch::Watched::Ended { end, stdout_bytes, stderr_bytes } => {
@@ -133,6 +137,7 @@ async fn hold(folder: &Folder, record: &SpecRecord, listener: tokio::net::UnixLi
         }
         Err(reason) => (ChildEnd::NotStarted { reason }, 0, 0),
     };
+    pass(Place::HolderEnded);
     let spool_end = match spool.finish() {
         Ok(end) => end,
         Err(error) => return failed(format!("cannot sync the spool: {error}")),
@@ -148,6 +153,7 @@ async fn hold(folder: &Folder, record: &SpecRecord, listener: tokio::net::UnixLi
     };
     match folder.write_exit(&exit) {
         Ok(()) => {
+            pass(Place::HolderExited);
             clients.exited().await;
             HolderExit::Held
         }

@@ -135,8 +135,9 @@ impl Launcher {
 fn spawn(hold_id: HoldId, program: &Path, args: &[OsString], dir: &Path) -> Result<Started, LaunchError> {
     let mut command = Command::new(program);
     command.args(args).arg(dir).current_dir("/").env_clear();
-    // The holder needs no more than this to find `bwrap`, and what it does not have it cannot leak.
-    command.envs(std::env::vars_os().filter(|(name, _)| name == "PATH"));
+    // The holder needs no more than PATH to find `bwrap`, and what it does not have it cannot leak.
+    let inherited = |name: &OsString| name == "PATH" || windlass_failpoint::is_inherited(name);
+    command.envs(std::env::vars_os().filter(|(name, _)| inherited(name)));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(false);
     let mut child = command.spawn().map_err(|source| LaunchError::Spawn {
         hold_id,

@@ -15,6 +15,7 @@ use sd_notify::NotifyState;
 use windlass_actors::{CHECKPOINT_EVERY, Config, Recover, Runtime};
 use windlass_contract::{ErrorCode, Fault};
 use windlass_dbus::{Bus, ServeError, Served};
+use windlass_failpoint::{Place, pass};
 use windlass_process::Launcher;
 
 use crate::args::service::ServiceArgs;
@@ -81,7 +82,9 @@ async fn serve(args: &ServiceArgs, folders: &Folders) -> Result<(), Fault> {
                 continue;
             }
         };
+        pass(Place::ServiceNamed);
         tell_manager(NotifyState::Ready);
+        pass(Place::ServiceReady);
         start.strike_out();
         tracing::info!(state = %folders.state.display(), "the service is ready");
         if recover == Recover::Paused {
@@ -91,6 +94,7 @@ async fn serve(args: &ServiceArgs, folders: &Folders) -> Result<(), Fault> {
         }
         let leave = leaving::wait(args, &runtime, &served, &mut signals).await;
         tell_manager(NotifyState::Stopping);
+        pass(Place::ServiceLeaving);
         return part(leave, runtime, served).await;
     }
 }
@@ -102,6 +106,7 @@ async fn come_up(folders: &Folders, recover: Recover) -> Result<(Runtime, Served
     let checkpoint_every = CHECKPOINT_EVERY;
     let config = Config { folders, launcher, check: store_check()?, recover, checkpoint_every };
     let runtime = windlass_actors::start(config).await.map_err(|error| not_started(&error))?;
+    pass(Place::ServiceRecovered);
     match windlass_dbus::serve(Arc::new(runtime.control()), &Bus::Session).await {
         Ok(served) => Ok((runtime, served)),
         Err(error) => {

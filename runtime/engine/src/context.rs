@@ -21,6 +21,7 @@ use windlass_domain::run::step::{
     BranchPath, OnInterrupt, OnLost, StepIntent, StepKey, StepName, StepResult,
 };
 use windlass_domain::run::{BlockedReason, Phase, Refusal, Run};
+use windlass_failpoint::Place;
 use windlass_policy::RunTool;
 
 use crate::failpoint;
@@ -147,7 +148,7 @@ impl RunContext {
             Some(_) | None => {}
         }
         self.begin(StepIntent { key: key.clone(), input_digest, on_interrupt }).await?;
-        failpoint::pass(self.run_id, failpoint::INTENDED);
+        failpoint::pass(self.run_id, Place::StepIntended);
         let began_ms = self.ports.record.boot_clock_ms();
         let value = effect().await?;
         let duration_ms = self.ports.record.boot_clock_ms().saturating_sub(began_ms);
@@ -399,10 +400,10 @@ impl RunContext {
             let stored = StepResult::Stored { digest: value.digest(), bytes: bytes.len() as u64 };
             (stored, vec![Payload { class: T::CLASS, bytes }])
         };
-        failpoint::pass(self.run_id, failpoint::EFFECTED);
+        failpoint::pass(self.run_id, Place::StepEffected);
         let finish = Act::FinishStep { key, result: result.clone(), duration_ms };
         self.commit(vec![finish], payloads).await?;
-        failpoint::pass(self.run_id, failpoint::RECORDED);
+        failpoint::pass(self.run_id, Place::StepRecorded);
         self.decode(result).await
     }
 

@@ -14,6 +14,7 @@ use windlass_domain::event::{Event, EventData};
 use windlass_domain::run::command::Act;
 use windlass_domain::run::event::{PolicyVerdict, RunEvent};
 use windlass_domain::run::{Outcome, Phase, Refusal, Run};
+use windlass_failpoint::{Place, pass};
 
 use crate::context::RunContext;
 use crate::journal::Journal;
@@ -60,7 +61,9 @@ pub async fn drive(
         Err(stop) => conclude(stop)?,
     };
     ports.children.tidy().await;
-    Ok(publish(ports.record.as_ref(), run, conclusion).await?)
+    publish(ports.record.as_ref(), run, conclusion).await?;
+    pass(Place::RunEnded);
+    Ok(())
 }
 
 async fn engine(

@@ -1,5 +1,8 @@
-//! Named places where a test can make an attempt fail. Compiled in only with the feature `failpoints`; without it a place is
-//! nothing at all.
+//! Named places where a test can make an attempt fail: the actor panics, and the process goes on. Compiled in only with the
+//! feature `failpoints`. The same places can end the whole process, see [`windlass_failpoint`].
+
+use windlass_domain::id::RunId;
+use windlass_failpoint::Place;
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -28,7 +31,7 @@ mod armed {
         armed().get(&(run_id, place)).copied().unwrap_or(0)
     }
 
-    pub(crate) fn pass(run_id: RunId, place: &'static str) {
+    pub(super) fn fail(run_id: RunId, place: &'static str) {
         let fails = match armed().get_mut(&(run_id, place)) {
             Some(times) if *times > 0 => {
                 *times -= 1;
@@ -41,20 +44,25 @@ mod armed {
 }
 
 #[cfg(feature = "failpoints")]
-pub(crate) use armed::pass;
-#[cfg(feature = "failpoints")]
 pub use armed::{arm, left};
 
-#[cfg(not(feature = "failpoints"))]
-pub(crate) const fn pass(_run_id: windlass_domain::id::RunId, _place: &'static str) {}
+#[cfg_attr(
+    not(feature = "failpoints"),
+    expect(unused_variables, reason = "only what is armed asks which run it is")
+)]
+pub(crate) fn pass(run_id: RunId, place: Place) {
+    windlass_failpoint::pass(place);
+    #[cfg(feature = "failpoints")]
+    armed::fail(run_id, place.name());
+}
 
 /// The places that every step passes.
 pub const PLACES: [&str; 3] = [INTENDED, EFFECTED, RECORDED];
 /// Behind the commit of a step's intent, before its effect.
-pub const INTENDED: &str = "step.intended";
+pub const INTENDED: &str = Place::StepIntended.name();
 /// Behind a step's effect, before the commit of its result.
-pub const EFFECTED: &str = "step.effected";
+pub const EFFECTED: &str = Place::StepEffected.name();
 /// Behind the commit of a question to a person.
-pub const ASKED: &str = "approval.asked";
+pub const ASKED: &str = Place::ApprovalAsked.name();
 /// Behind the commit of a step's result.
-pub const RECORDED: &str = "step.recorded";
+pub const RECORDED: &str = Place::StepRecorded.name();

@@ -12,6 +12,7 @@ use windlass_domain::run::approval::Question;
 use windlass_domain::run::command::Act as RunAct;
 use windlass_domain::run::event::{ApprovalAnswer, PolicyDecision, PolicyVerdict};
 use windlass_domain::run::step::StepKey;
+use windlass_failpoint::Place;
 use windlass_policy::{Approved, Capability, Denied, Permit, rule_of};
 
 use crate::context::RunContext;
@@ -260,7 +261,7 @@ impl RunContext {
             expires_at,
         };
         let events = self.commit(vec![act], Vec::new()).await?;
-        failpoint::pass(self.run_id(), failpoint::ASKED);
+        failpoint::pass(self.run_id(), Place::ApprovalAsked);
         let mut journal = self.journal();
         events.iter().for_each(|event| journal.take(&event.data, event.at));
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Signal, getpid, kill_process};
 
-use crate::{BREAKAGES_VARIABLE, Breakage, PLACES_VARIABLE, Place};
+use crate::{BREAKAGES_VARIABLE, Breakage, PLACES_VARIABLE, Place, TOKEN_VARIABLE};
 
 /// A place with the passes that are left until the one that kills.
 struct Armed {
@@ -21,7 +21,7 @@ pub fn pass(place: Place) {
     static ARMED: OnceLock<Vec<Armed>> = OnceLock::new();
     let armed = ARMED.get_or_init(|| words(PLACES_VARIABLE).map(|word| arm(&word)).collect());
     for armed in armed.iter().filter(|armed| armed.place == place) {
-        if armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if armed.left.fetch_sub(1, Ordering::Relaxed) == 1 && takes_token() {
             die();
         }
     }
@@ -47,6 +47,11 @@ fn arm(word: &str) -> Armed {
     let place = place.expect("WINDLASS_FAILPOINTS names only places that there are");
     let passes: u32 = passes.parse().expect("WINDLASS_FAILPOINTS gives passes as a number");
     Armed { place, left: AtomicU32::new(passes) }
+}
+
+/// Whether it is this process that dies: always, or if it is the first to come where only one may.
+fn takes_token() -> bool {
+    std::env::var_os(TOKEN_VARIABLE).is_none_or(|token| std::fs::remove_file(token).is_ok())
 }
 
 /// Ends this process at once: nothing is unwound, flushed or told.

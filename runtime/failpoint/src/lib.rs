@@ -17,13 +17,18 @@ pub use place::Place;
 /// The variable that says where a process dies: `place=n` for the n-th pass of that place, more of them divided by commas.
 pub const PLACES_VARIABLE: &str = "WINDLASS_FAILPOINTS";
 
+/// The variable that names a file. Where it is set, a process dies only if it can delete that file, so one of all that pass a
+/// chosen place dies, and the file's absence tells that one did.
+pub const TOKEN_VARIABLE: &str = "WINDLASS_FAILPOINT_TOKEN";
+
 /// The variable that names breakages, divided by commas.
 pub const BREAKAGES_VARIABLE: &str = "WINDLASS_BREAKAGES";
 
 /// Whether a child that gets a clean environment is to get this variable all the same.
 #[must_use]
 pub fn is_inherited(variable: &std::ffi::OsStr) -> bool {
-    cfg!(feature = "failpoints") && (variable == PLACES_VARIABLE || variable == BREAKAGES_VARIABLE)
+    let ours = [PLACES_VARIABLE, TOKEN_VARIABLE, BREAKAGES_VARIABLE];
+    cfg!(feature = "failpoints") && ours.iter().any(|name| variable == *name)
 }
 
 /// Passes a place. The process ends here, as by `kill -9`, when this pass was chosen.
