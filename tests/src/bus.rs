@@ -30,7 +30,16 @@ impl PrivateBus {
     /// There is no `dbus-daemon`.
     #[must_use]
     pub fn start_with(home: &Home, arguments: &[&str]) -> Self {
-        Self::start_as(home, arguments, "", Command::new("dbus-daemon"))
+        Self::start_as(home, &service(arguments))
+    }
+
+    /// The same, with a command line that becomes the service.
+    ///
+    /// # Panics
+    /// There is no `dbus-daemon`.
+    #[must_use]
+    pub fn start_as(home: &Home, exec: &str) -> Self {
+        Self::launch(home, exec, "", Command::new("dbus-daemon"))
     }
 
     /// The same, where the bus's policy has this limit.
@@ -40,7 +49,7 @@ impl PrivateBus {
     #[must_use]
     pub fn start_limited(home: &Home, limit: &str, most: u32) -> Self {
         let limit = format!("<limit name=\"{limit}\">{most}</limit>");
-        Self::start_as(home, &[], &limit, Command::new("dbus-daemon"))
+        Self::launch(home, &service(&[]), &limit, Command::new("dbus-daemon"))
     }
 
     /// The same, where this home's state stands on a disk of its own, so small that it can be filled. Only this bus and what it
@@ -54,16 +63,12 @@ impl PrivateBus {
         let script =
             format!("mount -t tmpfs -o size={bytes} tmpfs \"$XDG_STATE_HOME\" && exec dbus-daemon \"$@\"");
         command.args(["--user", "--map-current-user", "--keep-caps", "--mount", "sh", "-c", &script, "sh"]);
-        Self::start_as(home, &[], "", command)
+        Self::launch(home, &service(&[]), "", command)
     }
 
-    fn start_as(home: &Home, arguments: &[&str], limit: &str, mut command: Command) -> Self {
+    fn launch(home: &Home, exec: &str, limit: &str, mut command: Command) -> Self {
         let services = home.path().join("services");
         std::fs::create_dir_all(&services).expect("a folder can be made in our own");
-        let exec =
-            [&[binary().to_str().expect("build folders have plain names"), "service", "run"], arguments]
-                .concat()
-                .join(" ");
         let activation = format!("[D-BUS Service]\nName={BUS_NAME}\nExec={exec}\n");
         std::fs::write(services.join("dev.windlass.Windlass1.service"), activation)
             .expect("a file can be written");
@@ -156,6 +161,13 @@ impl Drop for PrivateBus {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
+}
+
+/// The command line of the service, with more arguments.
+fn service(arguments: &[&str]) -> String {
+    let program = binary();
+    let program = program.to_str().expect("build folders have plain names");
+    [&[program, "service", "run"], arguments].concat().join(" ")
 }
 
 fn configuration(folder: &Path, services: &Path, limit: &str) -> String {

@@ -199,6 +199,19 @@ impl Machine {
         self.root(&["systemctl", "start", &unit]).ok();
     }
 
+    /// Takes lingering from the user, who has no session: the user's manager leaves, as it does when a last session ends, and this
+    /// waits until it has.
+    ///
+    /// # Panics
+    /// It stays.
+    pub fn log_out(&self) {
+        let unit = format!("user@{UID}.service");
+        let manager = self.root(&["systemctl", "show", "--value", "-p", "MainPID", &unit]).ok().stdout;
+        self.root(&["loginctl", "disable-linger", USER]).ok();
+        let gone = format!("--pid={}", manager.trim());
+        self.root(&["timeout", "60", "tail", &gone, "-f", "/dev/null"]).ok();
+    }
+
     /// Runs a command as root, inside, to its end.
     ///
     /// # Panics

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 /// A process that is left in a home.
 #[derive(Debug)]
@@ -49,12 +49,34 @@ pub fn processes_of(folder: &Path) -> Vec<Left> {
     left.collect()
 }
 
+impl Left {
+    /// Its command line.
+    #[must_use]
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// Ends it with SIGKILL, and says whether it was still there.
+    #[must_use]
+    pub fn kill(&self) -> bool {
+        pidfd_send_signal(&self.process, Signal::KILL).is_ok()
+    }
+
+    /// Whether it ends, soon and by itself.
+    ///
+    /// # Panics
+    /// A pidfd cannot be waited for.
+    #[must_use]
+    pub fn ends(&self) -> bool {
+        let mut waited = [PollFd::new(&self.process, PollFlags::IN)];
+        poll(&mut waited, Some(&LEAVING)).expect("a pidfd can be waited for") == 1
+    }
+}
+
 /// Waits for the end of a process that must be on its way out.
 ///
 /// # Panics
 /// It stays.
 pub fn wait_for_end_of(left: &Left) {
-    let mut waited = [PollFd::new(&left.process, PollFlags::IN)];
-    let ended = poll(&mut waited, Some(&LEAVING)).expect("a pidfd can be waited for");
-    assert_eq!(ended, 1, "`{}` is left behind", left.command);
+    assert!(left.ends(), "`{}` is left behind", left.command);
 }

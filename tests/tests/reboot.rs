@@ -138,6 +138,24 @@ fn a_run_outlives_a_power_cut_and_ends_by_itself_with_nobody_logged_in() {
 }
 
 #[test]
+fn without_lingering_a_run_stops_with_the_logout_and_goes_on_with_the_next_login() {
+    let machine = machine();
+    let run = run_id(&submit(&machine, "T-1"));
+    let held = at_the_gate(&machine);
+    machine.log_out();
+    drop(held);
+
+    machine.wait_for_user();
+    // No call is made before the check is under way again.
+    let held = at_the_gate(&machine);
+    assert_eq!(holders(&machine).lines().count(), 1, "the check of before the logout is gone");
+    held.let_go();
+    let events = follow(&machine, &run);
+    assert_went_on(&machine, &events, &run, "process_gone");
+    assert_eq!(machine.count_log("the service is ready"), 2, "{}", machine.log());
+}
+
+#[test]
 fn a_killed_service_is_restarted_by_systemd_and_finds_its_check_in_its_own_unit() {
     let machine = machine();
     let run = run_id(&submit(&machine, "T-1"));

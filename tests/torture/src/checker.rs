@@ -3,6 +3,9 @@
 //! It knows the rules a second time, from the outside: it shares no code with `decide` and `apply`, so that a mistake in those
 //! is not repeated here.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_domain::event::{Event, EventData, Stream};

@@ -7,13 +7,17 @@
 #![expect(clippy::print_stdout, reason = "its report is its purpose")]
 
 mod checker;
+#[cfg(test)]
+mod chronicle;
 mod controls;
+mod history;
 mod kinds;
 mod model;
 mod oracles;
 mod report;
 mod round;
 mod subject;
+mod town;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -28,8 +28,12 @@ pub(crate) enum Oracle {
     Effects,
     /// The store was never begun anew.
     Kept,
+    /// No process, hold, scratch folder or worktree is there without a run.
+    Nothing,
     /// What was interrupted goes on by itself and comes to its end.
     GoesOn,
+    /// What clients were told fits the record.
+    Answers,
     /// The round itself came to its end.
     Harness,
 }
@@ -44,7 +48,9 @@ impl Oracle {
             Self::History => "history",
             Self::Effects => "effects",
             Self::Kept => "kept",
+            Self::Nothing => "nothing-left",
             Self::GoesOn => "goes-on",
+            Self::Answers => "answers",
             Self::Harness => "harness",
         }
     }

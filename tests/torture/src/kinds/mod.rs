@@ -2,6 +2,7 @@
 
 mod killed;
 mod points;
+mod service;
 
 use crate::oracles::Broken;
 use crate::round::Round;
@@ -22,7 +23,8 @@ pub(crate) struct Kind {
 }
 
 /// All kinds, in the order of the report.
-pub(crate) const KINDS: &[Kind] = &[points::KIND, points::PAIRS, killed::KIND];
+pub(crate) const KINDS: &[Kind] =
+    &[points::KIND, points::PAIRS, killed::KIND, service::KILL, service::POINT, service::CHILD, service::BUS];
 
 /// The kind of this name.
 pub(crate) fn named(name: &str) -> Result<&'static Kind, String> {

@@ -126,8 +126,7 @@ impl Subject {
     /// Hears what is acknowledged until the subject says no more, and kills it in time where that is asked.
     fn listen(&mut self, acknowledged: &mut Acknowledged, death: &Death) -> Result<(), Broken> {
         let stdout = self.child.stdout.take().expect("its output was asked for, and is taken once");
-        let mut answers = 0;
-        for line in BufReader::new(stdout).lines() {
+        for (answers, line) in (0..).zip(BufReader::new(stdout).lines()) {
             let line =
                 line.map_err(|error| Broken::harness(format!("the subject cannot be heard: {error}")))?;
             acknowledged.hear(&line).map_err(Broken::harness)?;
@@ -140,7 +139,6 @@ impl Subject {
                 }
                 _ => {}
             }
-            answers += 1;
         }
         Ok(())
     }
