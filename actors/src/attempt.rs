@@ -16,14 +16,17 @@ use tokio_util::sync::CancellationToken;
 use windlass_capsule::ReadError;
 use windlass_domain::diff::ObjectId;
 use windlass_domain::event::{EventData, Stream};
-use windlass_domain::id::RunId;
-use windlass_domain::run::Run;
+use windlass_domain::id::{HoldId, RunId};
 use windlass_domain::run::event::RunEvent;
+use windlass_domain::run::step::OnInterrupt;
+use windlass_domain::run::{Run, RunState};
 use windlass_engine::ports::Ports;
 use windlass_git::Repository;
 use windlass_policy::{Capability, Policy};
+use windlass_process::{Hold, HoldError, LeftoverState};
 
 use crate::clock;
+use crate::control::with_sources;
 use crate::shared::Shared;
 use crate::store::{blocking, events_of};
 use crate::tree::lock::LockMessage;
@@ -145,7 +148,7 @@ pub(crate) async fn merged(
     let (reply, answer) = oneshot::channel();
     let gone = || "the policy actor is being started anew; try again".to_owned();
     actor.cast(PolicyMessage::Merge { workspace, grants, reply }).map_err(|_| gone())?;
-    answer.await.map_err(|_| gone())?.map_err(|error| crate::control::with_sources(&error))
+    answer.await.map_err(|_| gone())?.map_err(|error| with_sources(&error))
 }
 
 async fn workspace_layer_of(attempt: &Attempt) -> Result<Option<WorkspaceLayer>, String> {
@@ -181,10 +184,11 @@ pub(crate) fn workspace_layer(
         .map(|text| text.map(|text| WorkspaceLayer { origin, text }))
 }
 
-/// Removes the scratch folders of runs that have ended: a crash came between their end and the tidying up.
+/// Removes the holds of steps and the scratch folders of runs that have ended: a crash came between their end and the tidying up.
 pub(crate) async fn sweep(shared: &Shared) {
     let active = shared.store.read(windlass_capsule::Reader::active_runs).await;
     let Ok(active) = active else { return };
+    sweep_holds(shared, &active).await;
     let keep: BTreeSet<String> = active.iter().map(|run| run.run_id.to_string()).collect();
     let root = shared.folders.scratch_root();
     let swept = blocking(move || {
@@ -205,6 +209,40 @@ pub(crate) async fn sweep(shared: &Shared) {
     if let Err(error) = swept.await {
         tracing::warn!(%error, "scratch folders of ended runs stay behind");
     }
+}
+
+/// Removes holds, and with them what children said, that no open step waits for. One whose child may still run is left alone.
+async fn sweep_holds(shared: &Shared, active: &[Run]) {
+    let known: BTreeSet<HoldId> = active.iter().flat_map(open_holds).collect();
+    let holds = shared.folders.holds();
+    let swept = blocking(move || {
+        for left in windlass_process::sweep(&holds, &known)? {
+            match left.state {
+                LeftoverState::NeverClaimed { hold_id } | LeftoverState::Ended { hold_id } => {
+                    Hold::open(&holds, hold_id)?.remove()?;
+                }
+                LeftoverState::Active { .. } | LeftoverState::Lost { .. } | LeftoverState::Foreign { .. } => {
+                    tracing::warn!(path = %left.path.display(), state = ?left.state, "no step waits for this hold");
+                }
+            }
+        }
+        Ok::<(), HoldError>(())
+    });
+    if let Err(error) = swept.await {
+        tracing::warn!(error = %with_sources(&error), "holds of finished steps stay behind");
+    }
+}
+
+/// The holds that a run's open steps wait for.
+fn open_holds(run: &Run) -> impl Iterator<Item = HoldId> + use<> {
+    let open = match &run.state {
+        RunState::Running(progress) => progress.open.values().map(|step| step.on_interrupt).collect(),
+        RunState::Queued { .. } | RunState::Ended(_) => Vec::new(),
+    };
+    open.into_iter().filter_map(|on_interrupt| match on_interrupt {
+        OnInterrupt::Held { hold_id, .. } => Some(hold_id),
+        OnInterrupt::Redo | OnInterrupt::Ask => None,
+    })
 }
 
 /// Removes what a run that is about to end leaves outside the record. Worktrees with its branch stay until somebody cleans up.

@@ -118,6 +118,9 @@ fn voyage(round: &mut Round, fault: Fault) -> Result<(), Broken> {
         }
         let settled = town.settle().await;
         round.ask(Oracle::GoesOn, || settled)?;
+        // What a death left outside of the record is taken away by the next start.
+        town.kill_service().await;
+        town.service().await;
         town.signal_service(Signal::TERM).await;
         town.end_bus();
         Ok::<_, Broken>(town)
