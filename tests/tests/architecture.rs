@@ -10,7 +10,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use regex::Regex;
 
 /// Which crates of this workspace each crate may use outside its tests.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("windlass-failpoint", &[]),
     ("windlass-domain", &[]),
     ("windlass-policy", &["windlass-domain"]),
@@ -73,8 +73,10 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "windlass-process",
             "windlass-dbus",
             "windlass-tests",
+            "windlass-forgetful",
         ],
     ),
+    ("windlass-forgetful", &[]),
     ("windlass-benches", &["windlass-domain", "windlass-contract", "windlass-capsule", "windlass-dbus"]),
 ];
 
