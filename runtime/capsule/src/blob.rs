@@ -134,10 +134,12 @@ fn write_file(capsule: &Path, digest: Digest, bytes: &[u8]) -> Result<(), StageE
     };
     let parent = path.parent().expect("a blob's path has a folder");
     match fs::DirBuilder::new().mode(0o700).create(parent) {
-        Ok(()) => parent.parent().map_or(Ok(()), folder::sync_folder).map_err(fails)?,
+        Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(fails(error)),
     }
+    // Of a shelf that is there already too: whoever made it may not have come to its sync, or have died before.
+    parent.parent().map_or(Ok(()), folder::sync_folder).map_err(fails)?;
     let temporary = parent.join(format!(".{name}.{:016x}", RandomState::new().build_hasher().finish()));
     folder::replace(&path, &temporary, bytes).map_err(fails)
 }

@@ -140,7 +140,8 @@ pub(crate) fn remove_sidecar(folder: &Path, name: &str) -> Result<(), OpenError>
     }
 }
 
-/// Makes the folders of a capsule.
+/// Makes the folders of a capsule. A new one is not begun before the way to it is durable too: a power cut would take all that
+/// it had acknowledged, together with the name of a folder above it.
 pub(crate) fn make(folder: &Path) -> Result<(), OpenError> {
     let blobs = folder.join(BLOBS_FOLDER);
     fs::DirBuilder::new()
@@ -148,7 +149,23 @@ pub(crate) fn make(folder: &Path) -> Result<(), OpenError> {
         .mode(0o700)
         .create(&blobs)
         .map_err(|source| io_error(&blobs, "created", source))?;
-    sync_folder(folder).map_err(|source| io_error(folder, "synced", source))
+    sync_folder(folder).map_err(|source| io_error(folder, "synced", source))?;
+    match read_format(folder)? {
+        Some(_) => Ok(()),
+        None => sync_way(folder).map_err(|source| io_error(folder, "made to stay", source)),
+    }
+}
+
+/// Syncs the folders above, as far as the same user owns them: who made them, and whether it came to its sync, nobody knows.
+fn sync_way(folder: &Path) -> io::Result<()> {
+    let owner = fs::metadata(folder)?.uid();
+    for above in folder.canonicalize()?.ancestors().skip(1) {
+        if fs::metadata(above)?.uid() != owner {
+            break;
+        }
+        sync_folder(above)?;
+    }
+    Ok(())
 }
 
 /// Whether there is a store file; checks what can be told from its size by whoever wants to write it.
