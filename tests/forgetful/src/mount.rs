@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
+use rustix::mount::{UnmountFlags, unmount};
 use thiserror::Error;
 
 use crate::disk::{Disk, Survival};
@@ -26,7 +27,7 @@ pub enum MountError {
         source: io::Error,
     },
     /// The system refuses to mount.
-    #[error("{} cannot be mounted on; this needs /dev/fuse, and root or fusermount3: {source}", path.display())]
+    #[error("{} cannot be mounted on; this needs /dev/fuse and root: {source}", path.display())]
     Mount {
         /// The folder.
         path: PathBuf,
@@ -143,12 +144,14 @@ impl Mount {
     }
 
     fn take_off(&mut self) -> Result<Disk, MountError> {
-        if let Some(session) = self.session.take() {
-            session
-                .umount_and_join()
-                .map_err(|source| MountError::Busy { path: self.folder.clone(), source })?;
-        }
-        Ok(self.lock().take_disk())
+        unmount(&self.folder, UnmountFlags::empty())
+            .map_err(|error| MountError::Busy { path: self.folder.clone(), source: error.into() })?;
+        // Its thread is not waited for: a mount namespace that somebody made meanwhile has a copy of the mount, and keeps the
+        // thread for as long as it likes. It has no power.
+        self.session = None;
+        let mut powered = self.lock();
+        powered.go_dark();
+        Ok(powered.take_disk())
     }
 
     fn lock(&self) -> MutexGuard<'_, Powered> {

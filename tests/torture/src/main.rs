@@ -11,6 +11,7 @@ mod checker;
 mod chronicle;
 mod controls;
 mod history;
+mod examine;
 mod kinds;
 mod model;
 mod oracles;
@@ -83,12 +84,16 @@ enum Child {
     /// Works on a capsule until it is done or dies.
     #[command(hide = true)]
     Subject(subject::work::Orders),
+    /// Asks the oracles of a capsule that may be damaged.
+    #[command(hide = true)]
+    Examine(examine::Orders),
 }
 
 fn main() -> ExitCode {
     let asked = Asked::parse();
     match asked.child {
         Some(Child::Subject(orders)) => subject::work::run(&orders),
+        Some(Child::Examine(orders)) => examine::run(&orders),
         None => torture(&asked.plan),
     }
 }

@@ -35,6 +35,12 @@ impl Acknowledged {
         words.collect::<Vec<_>>().join(" ")
     }
 
+    /// All of it, as one line that [`Acknowledged::hear`] understands.
+    pub(crate) fn text(&self) -> String {
+        let words = self.events.iter().map(|(cursor, hash)| format!("{}:{hash}", cursor.0));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }

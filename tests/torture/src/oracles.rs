@@ -11,7 +11,7 @@ use windlass_domain::id::Cursor;
 
 use crate::checker;
 use crate::model::{Acknowledged, Effects};
-use crate::round::Round;
+use crate::round::Asked;
 
 /// One thing that must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,23 @@ pub(crate) enum Oracle {
 }
 
 impl Oracle {
+    /// All of them.
+    const ALL: [Self; 8] = [
+        Self::Acknowledged,
+        Self::Chain,
+        Self::Blobs,
+        Self::History,
+        Self::Effects,
+        Self::Kept,
+        Self::GoesOn,
+        Self::Harness,
+    ];
+
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|oracle| oracle.name() == name)
+    }
+
     /// Its name in the report.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -73,13 +90,13 @@ impl Broken {
 
 /// Asks every oracle that a capsule can answer by itself. A folder in which nothing was acknowledged may hold none yet.
 pub(crate) fn check_capsule(
-    round: &mut Round,
+    asked: &mut Asked,
     capsule: &Path,
     acknowledged: &Acknowledged,
     effects: &Effects,
 ) -> Result<(), Broken> {
     let mut there = true;
-    round.ask(Oracle::Kept, || match last_stop(capsule) {
+    asked.ask(Oracle::Kept, || match last_stop(capsule) {
         Ok(LastStop::Nothing) if acknowledged.is_empty() => {
             there = false;
             Ok(())
@@ -93,15 +110,15 @@ pub(crate) fn check_capsule(
     }
     let reader = open_read_only(capsule)
         .map_err(|error| Broken { oracle: Oracle::Kept, what: format!("it does not open: {error}") })?;
-    is_sound(round, &reader)?;
+    is_sound(asked, &reader)?;
     let events = all_events(&reader)?;
-    round.ask(Oracle::Acknowledged, || acknowledged.is_in(&events))?;
-    round.ask(Oracle::History, || checker::record(&events).map_err(|wrong| wrong.to_string()))?;
-    round.ask(Oracle::Effects, || effects.fit(&events))
+    asked.ask(Oracle::Acknowledged, || acknowledged.is_in(&events))?;
+    asked.ask(Oracle::History, || checker::record(&events).map_err(|wrong| wrong.to_string()))?;
+    asked.ask(Oracle::Effects, || effects.fit(&events))
 }
 
 /// The whole record is verified: chain and blobs.
-fn is_sound(round: &mut Round, reader: &Reader) -> Result<(), Broken> {
+fn is_sound(asked: &mut Asked, reader: &Reader) -> Result<(), Broken> {
     let report = verify(reader, VerifyOptions::default());
     let report = report.map_err(|error| Broken { oracle: Oracle::Chain, what: error.to_string() })?;
     let of_blobs =
@@ -110,8 +127,8 @@ fn is_sound(round: &mut Round, reader: &Reader) -> Result<(), Broken> {
         let fault = report.faults.iter().find(|fault| of_blobs(&fault.kind) == blobs);
         fault.map_or(Ok(()), |fault| Err(fault.to_string()))
     };
-    round.ask(Oracle::Blobs, || found(true))?;
-    round.ask(Oracle::Chain, || found(false))
+    asked.ask(Oracle::Blobs, || found(true))?;
+    asked.ask(Oracle::Chain, || found(false))
 }
 
 /// Every event, in the order of the capsule.

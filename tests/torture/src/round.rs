@@ -31,11 +31,40 @@ pub(crate) struct Tally {
     /// Faults that were meant and did not happen, because the work ended before.
     pub(crate) missed: u64,
     /// How often each oracle was asked.
-    pub(crate) checked: BTreeMap<Oracle, u64>,
+    pub(crate) checked: Asked,
     /// The oracle that was broken, and the folder if it is kept.
     pub(crate) broken: Option<(Broken, Option<PathBuf>)>,
     /// How the round is done again.
     pub(crate) again: String,
+}
+
+/// How often each oracle was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Asked(BTreeMap<Oracle, u64>);
+
+impl Asked {
+    /// Asks an oracle.
+    pub(crate) fn ask(
+        &mut self,
+        oracle: Oracle,
+        answer: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), Broken> {
+        self.add(oracle, 1);
+        answer().map_err(|what| Broken { oracle, what })
+    }
+
+    /// An oracle was asked elsewhere, so many times.
+    pub(crate) fn add(&mut self, oracle: Oracle, times: u64) {
+        *self.0.entry(oracle).or_default() += times;
+    }
+}
+
+impl IntoIterator for Asked {
+    type Item = (Oracle, u64);
+    type IntoIter = std::collections::btree_map::IntoIter<Oracle, u64>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
 }
 
 impl Round {
@@ -85,8 +114,12 @@ impl Round {
         oracle: Oracle,
         answer: impl FnOnce() -> Result<(), String>,
     ) -> Result<(), Broken> {
-        *self.tally.checked.entry(oracle).or_default() += 1;
-        answer().map_err(|what| Broken { oracle, what })
+        self.tally.checked.ask(oracle, answer)
+    }
+
+    /// Where the oracles that were asked are counted.
+    pub(crate) const fn asked(&mut self) -> &mut Asked {
+        &mut self.tally.checked
     }
 }
 

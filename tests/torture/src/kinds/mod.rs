@@ -1,8 +1,12 @@
 //! The kinds of faults, one file each.
 
+mod clock;
+mod damage;
+mod disk;
 mod killed;
 mod points;
 mod service;
+mod power;
 
 use crate::oracles::Broken;
 use crate::round::Round;
@@ -23,8 +27,19 @@ pub(crate) struct Kind {
 }
 
 /// All kinds, in the order of the report.
-pub(crate) const KINDS: &[Kind] =
-    &[points::KIND, points::PAIRS, killed::KIND, service::KILL, service::POINT, service::CHILD, service::BUS];
+pub(crate) const KINDS: &[Kind] = &[
+    points::KIND,
+    points::PAIRS,
+    killed::KIND,
+    power::KIND,
+    disk::KIND,
+    damage::KIND,
+    clock::KIND,
+    service::KILL,
+    service::POINT,
+    service::CHILD,
+    service::BUS,
+];
 
 /// The kind of this name.
 pub(crate) fn named(name: &str) -> Result<&'static Kind, String> {

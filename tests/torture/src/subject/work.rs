@@ -57,6 +57,9 @@ pub(crate) struct Orders {
     /// End every run afterwards.
     #[arg(long)]
     ends: bool,
+    /// Let the wall clock jump before each transaction.
+    #[arg(long)]
+    clock_jumps: bool,
     /// A promise that it breaks.
     #[arg(long)]
     misbehaves: Option<Misbehaviour>,
@@ -79,6 +82,9 @@ const LARGE: usize = 20_000;
 /// The item that every thread works on; each has one of its own besides.
 const SHARED: u8 = 0;
 
+/// Where a jumping clock can stand at most, in milliseconds since 1970: in the year 2100.
+const LAST_MOMENT_MS: i64 = 4_102_444_800_000;
+
 /// How many dedupe keys an item's requests use in turn.
 const KEYS: u32 = 4;
 
@@ -99,7 +105,11 @@ fn work(orders: &Orders) -> anyhow::Result<()> {
     {
         std::fs::remove_dir_all(&orders.capsule)?;
     }
-    let options = Options { map_bytes: 256 << 20, ..Options::default() };
+    let mut options = Options { map_bytes: 256 << 20, ..Options::default() };
+    if orders.clock_jumps {
+        let mut dice = fastrand::Rng::with_seed(orders.seed);
+        options.clock = Box::new(move || Timestamp::from_millis(dice.i64(0..LAST_MOMENT_MS)));
+    }
     let holder = LockText {
         pid: std::process::id(),
         host: "torture".to_owned(),
