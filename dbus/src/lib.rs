@@ -11,6 +11,8 @@ mod bus;
 mod client;
 mod convert;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod names;
 #[cfg(test)]
 mod samples;

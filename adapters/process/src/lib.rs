@@ -15,6 +15,8 @@
 mod boot;
 mod environment;
 mod folder;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hold;
 pub mod holder;
 mod launch;

@@ -16,6 +16,8 @@ mod writer;
 use serde::{Deserialize, Serialize};
 use windlass_domain::child::OutputStream;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use reader::parse as segment;
 pub use reader::{Reach, Spool, SpoolError};
 pub(crate) use writer::SpoolWriter;
 

@@ -16,6 +16,8 @@ mod due;
 mod error;
 mod export;
 mod folder;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod import;
 mod keys;
 mod lock;

@@ -183,7 +183,7 @@ fn beyond(at: SpoolCursor, end: SpoolCursor) -> OutputBatch {
 }
 
 /// The whole records in `bytes`, which begin at `at`, and the offset up to which they are sound.
-fn parse(at: SpoolCursor, bytes: &[u8]) -> (Vec<OutputRecord>, u64) {
+pub(crate) fn parse(at: SpoolCursor, bytes: &[u8]) -> (Vec<OutputRecord>, u64) {
     let mut offset = at.offset;
     let mut rest = bytes;
     if offset == 0 && rest.len() >= HEADER_BYTES as usize {
