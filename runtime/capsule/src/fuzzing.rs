@@ -2,12 +2,11 @@
 
 use windlass_domain::event::Event;
 use windlass_domain::item::WorkItem;
-use windlass_domain::run::Run;
 use windlass_domain::workspace::Workspace;
 
 use crate::export::lines::{EventLine, LinkLine};
 use crate::record::{Stored, decode, encode};
-use crate::rows::{CapsuleHead, Link, StreamHead};
+use crate::rows::{CapsuleHead, Link, RunRow, StreamHead};
 
 /// Reads bytes as a stored record of any kind. What can be read is written as bytes that mean the same.
 ///
@@ -20,7 +19,7 @@ pub fn record(bytes: &[u8]) {
     comes_back::<CapsuleHead>(bytes);
     comes_back::<Workspace>(bytes);
     comes_back::<WorkItem>(bytes);
-    comes_back::<Run>(bytes);
+    comes_back::<RunRow>(bytes);
 }
 
 fn comes_back<T: Stored>(bytes: &[u8]) {
