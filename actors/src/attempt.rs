@@ -5,6 +5,7 @@ mod cache;
 mod children;
 mod record;
 mod repository;
+mod web;
 mod work_time;
 
 use std::collections::BTreeSet;
@@ -38,6 +39,7 @@ use cache::CacheFiles;
 use children::HeldChildren;
 use record::RunRecord;
 use repository::RunRepository;
+use web::WebPages;
 use work_time::WorkTime;
 
 /// The path of a workspace's policy inside its repository.
@@ -82,6 +84,7 @@ impl Attempt {
                 cancel: self.cancel.clone(),
                 work_time: Arc::clone(&self.work_time),
             }),
+            web: Arc::new(WebPages { cancel: self.cancel.clone() }),
             approvals: Arc::new(RunApprovals {
                 shared: Arc::clone(&self.shared),
                 run: Arc::clone(&self.run),

@@ -10,7 +10,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use regex::Regex;
 
 /// Which crates of this workspace each crate may use outside its tests.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("windlass-failpoint", &[]),
     ("windlass-domain", &[]),
     ("windlass-policy", &["windlass-domain"]),
@@ -18,7 +18,9 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("windlass-capsule", &["windlass-failpoint", "windlass-domain"]),
     ("windlass-engine", &["windlass-failpoint", "windlass-domain", "windlass-policy", "windlass-contract"]),
     ("windlass-git", &["windlass-domain", "windlass-policy"]),
+    ("windlass-mcp", &["windlass-domain"]),
     ("windlass-process", &["windlass-failpoint", "windlass-domain", "windlass-policy"]),
+    ("windlass-web", &["windlass-domain", "windlass-policy"]),
     (
         "windlass-actors",
         &[
@@ -30,6 +32,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "windlass-engine",
             "windlass-git",
             "windlass-process",
+            "windlass-web",
         ],
     ),
     ("windlass-dbus", &["windlass-domain", "windlass-contract"]),
@@ -43,6 +46,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "windlass-capsule",
             "windlass-engine",
             "windlass-git",
+            "windlass-mcp",
             "windlass-process",
             "windlass-actors",
             "windlass-dbus",
@@ -80,11 +84,14 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("windlass-benches", &["windlass-domain", "windlass-contract", "windlass-capsule", "windlass-dbus"]),
 ];
 
-/// Who alone may name a heavy dependency, also in tests. The benches measure beside a bare bus; that is no door.
-const OWNERS: [(&str, &[&str]); 4] = [
+/// Who alone may name a heavy dependency, also in tests. The benches measure beside a bare bus; that is no door. The tests
+/// have a server of their own to ask.
+const OWNERS: [(&str, &[&str]); 6] = [
     ("heed", &["windlass-capsule"]),
     ("git2", &["windlass-git"]),
     ("ractor", &["windlass-actors"]),
+    ("rmcp", &["windlass-mcp", "windlass-tests"]),
+    ("ureq", &["windlass-web"]),
     ("zbus", &["windlass-dbus", "windlass-process", "windlass-benches"]),
 ];
 

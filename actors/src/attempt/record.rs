@@ -11,6 +11,7 @@ use windlass_domain::id::HoldId;
 use windlass_domain::item::ItemType;
 use windlass_domain::run::Run;
 use windlass_domain::run::command::{Act, RunCommand};
+use windlass_domain::time::Timestamp;
 use windlass_engine::ports::{Asked, Payload, Record, RecordError};
 
 use super::work_time::WorkTime;
@@ -86,6 +87,10 @@ impl Record for RunRecord {
 
     fn draw_hold_id(&self) -> HoldId {
         HoldId::from_uuid(Uuid::now_v7())
+    }
+
+    fn now(&self) -> Timestamp {
+        clock::now()
     }
 
     fn boot_clock_ms(&self) -> u64 {

@@ -29,8 +29,8 @@ use windlass_domain::id::HoldId;
 use crate::processes::ProcessIdentity;
 use crate::spool::SpoolCursor;
 
-/// Version of `spec.json`. 1: the first.
-pub const SPEC_FORMAT: u32 = 1;
+/// Version of `spec.json`. 1: the first. 2: `call`.
+pub const SPEC_FORMAT: u32 = 2;
 /// Version of `claim`. 1: the first.
 pub(crate) const CLAIM_FORMAT: u32 = 1;
 /// Version of `inside`. 1: the first.

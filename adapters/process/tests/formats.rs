@@ -4,13 +4,16 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use support::{Place, finish, launcher};
 use windlass_domain::child::{ChildEnd, ChildLimits, ChildSpec, Sandbox, Walls};
+use windlass_domain::digest::Json;
 use windlass_domain::id::{Epoch, HoldId};
+use windlass_domain::tool_call::ToolCall;
 use windlass_process::{EXIT_FORMAT, Hold, HoldOutcome, LostBecause, SPEC_FORMAT, SpoolCursor};
 
 const FIXTURE_ID: &str = "0192f0c1-7d5e-7a10-8000-00000000002a";
@@ -44,7 +47,18 @@ fn spec_of_version_1() -> ChildSpec {
             writable: vec!["/home/somebody/worktree".to_owned(), "/home/somebody/private".to_owned()],
         }),
         limits: ChildLimits { time_ms: 600_000, output_bytes: 1_000_000, grace_ms: 5_000 },
+        call: None,
     }
+}
+
+fn spec_of_version_2() -> ChildSpec {
+    let call = ToolCall {
+        tool: "search".to_owned(),
+        arguments: Json::of(&BTreeMap::from([("query", "anchors")])).unwrap(),
+        keep_text: false,
+        time_ms: 60_000,
+    };
+    ChildSpec { call: Some(call), ..spec_of_version_1() }
 }
 
 #[tokio::test]
@@ -73,11 +87,21 @@ async fn a_claim_of_version_1_is_read() {
     assert_eq!((seen.out(), seen.err()), ("out\n", "err\n"));
 }
 
+#[test]
+fn a_spec_of_version_2_is_read() {
+    let place = Place::new();
+    let hold_id = FIXTURE_ID.parse().unwrap();
+    let folder = place.folder(hold_id);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
+    fs::copy(fixture(2).join("spec.json"), folder.join("spec.json")).unwrap();
+    assert_eq!(Hold::open(&place.holds(), hold_id).unwrap().spec(), &spec_of_version_2());
+}
+
 #[tokio::test]
 async fn what_is_written_today_is_the_newest_kept_version() {
     let place = Place::new();
     let hold_id: HoldId = FIXTURE_ID.parse().unwrap();
-    Hold::prepare(&place.holds(), hold_id, &spec_of_version_1()).unwrap();
+    Hold::prepare(&place.holds(), hold_id, &spec_of_version_2()).unwrap();
     let json = |path: &Path| serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()).unwrap();
     assert_eq!(json(&place.folder(hold_id).join("spec.json")), json(&fixture(SPEC_FORMAT).join("spec.json")));
 

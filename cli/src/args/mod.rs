@@ -121,6 +121,9 @@ pub(crate) enum Command {
     /// Look at the store; started before the store is opened, because one that is damaged may end the process that reads it
     #[command(hide = true)]
     CheckStore(CheckStoreArgs),
+    /// Ask one MCP server one question; started by a holder, not by people
+    #[command(hide = true)]
+    McpClient(McpClientArgs),
 }
 
 /// `windlass init`
@@ -155,6 +158,14 @@ fn look(word: &str) -> Result<Look, String> {
     Look::of(word).ok_or_else(|| "there is no such look".to_owned())
 }
 
+/// `windlass mcp-client`
+#[derive(Debug, Args)]
+pub(crate) struct McpClientArgs {
+    /// The server's program and arguments
+    #[arg(value_name = "ARGV", last = true, required = true)]
+    pub(crate) argv: Vec<String>,
+}
+
 impl Command {
     /// What a refusal of this command is about, as far as its arguments say.
     pub(crate) fn about(&self) -> About {
@@ -171,7 +182,8 @@ impl Command {
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Holder(_)
-            | Self::CheckStore(_) => About::default(),
+            | Self::CheckStore(_)
+            | Self::McpClient(_) => About::default(),
         }
     }
 }

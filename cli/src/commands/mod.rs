@@ -38,6 +38,10 @@ pub(crate) fn run(cli: Cli) -> process::ExitCode {
         let _ = windlass_actors::answer(&args.folder, args.look);
         return process::ExitCode::SUCCESS;
     }
+    // The client of an MCP server may stand behind walls, where nothing of the user is.
+    if let Command::McpClient(args) = &cli.command {
+        return windlass_mcp::run(&args.argv);
+    }
     let output = Output::new(&cli.globals);
     let about = cli.command.about();
     let folders = match Folders::find(cli.globals.state_dir.as_deref()) {
@@ -127,7 +131,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<ExitCode, Failu
         Command::Service(command) => service::run(session, command).await,
         Command::Completions(args) => shell::completions::run(session, &args),
         Command::Man(args) => shell::man::run(session, &args),
-        Command::Holder(_) | Command::CheckStore(_) => {
+        Command::Holder(_) | Command::CheckStore(_) | Command::McpClient(_) => {
             Err(Fault::new(ErrorCode::BadRequest, "this needs a process of its own").into())
         }
     }

@@ -28,7 +28,29 @@ struct File {
     sandbox: Option<String>,
     limits: serde_json::Map<String, Value>,
     protected_paths: Vec<String>,
+    research: Research,
     rule: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Research {
+    allow_degraded: Option<bool>,
+    #[serde(default)]
+    provider: Vec<Provider>,
+    #[serde(default)]
+    without: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Provider {
+    Urls { name: String, urls: Vec<String> },
+    Mcp { name: String, argv: Vec<String>, sandbox: String, tool: Vec<Tool> },
+}
+
+#[derive(Deserialize)]
+struct Tool {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +88,31 @@ fn presets(look: Look, lines: &[PresetLine]) -> String {
     format!("\n{HEADING}review presets{HEADING:#}\n{}", table(look, &heading, rows.collect()))
 }
 
+fn research(research: &Research) -> String {
+    let mut text = String::new();
+    if let Some(allowed) = research.allow_degraded {
+        text.push_str(&format!(
+            "  research without a provider: {}\n",
+            if allowed { "allowed" } else { "not allowed" }
+        ));
+    }
+    for provider in &research.provider {
+        let (name, what) = match provider {
+            Provider::Urls { name, urls } => (name, format!("pages {}", urls.join(" "))),
+            Provider::Mcp { name, argv, sandbox, tool } => {
+                let tools: Vec<&str> = tool.iter().map(|tool| tool.name.as_str()).collect();
+                let argv = argv.join(" ");
+                (name, format!("MCP server `{argv}`, tools {}, sandbox {sandbox}", tools.join(" ")))
+            }
+        };
+        text.push_str(&format!("  research provider {}: {}\n", safe(name), safe(&what)));
+    }
+    if !research.without.is_empty() {
+        text.push_str(&format!("  research without: {}\n", safe(&research.without.join(" "))));
+    }
+    text
+}
+
 fn layers(look: Look, merged: &Merged) -> String {
     let mut text = String::new();
     for layer in &merged.layers {
@@ -80,6 +127,7 @@ fn layers(look: Look, merged: &Merged) -> String {
             let paths: Vec<_> = layer.file.protected_paths.iter().map(|path| safe(path)).collect();
             text.push_str(&format!("  protected: {}\n", paths.join(" ")));
         }
+        text.push_str(&research(&layer.file.research));
         let rows = layer.file.rule.iter().map(|rule| {
             vec![
                 cell(&rule.verdict),

@@ -7,6 +7,7 @@ mod result;
 mod review_report;
 mod run_log;
 mod service;
+mod web_research;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,9 @@ pub use reply::{
     StatusReply, VerificationReply, WrittenReply,
 };
 pub use research_report::{
-    Citation, EvidenceChange, EvidencePassage, KnowledgeEvidencePack, LeftOut, LineRange, MissingProvider,
-    PassageSource, ResearchOption, ResearchProvider, ResearchQuestion, ResearchReport, SearchedAmount,
+    Citation, CitedPlace, EvidenceChange, EvidencePassage, KnowledgeEvidencePack, LeftOut, LineRange,
+    MissingProvider, PassageSource, ResearchOption, ResearchProvider, ResearchQuestion, ResearchReport,
+    SearchedAmount,
 };
 pub use result::ResultDocument;
 pub use review_report::{
@@ -29,6 +31,7 @@ pub use service::{
     DoctorCheck, DoctorFinding, DoctorReply, FileChange, ServiceFile, ServiceFilesReply, ServiceUnitReply,
     ServiceWarning, Verdict,
 };
+pub use web_research::{WebPassage, WebRequest, WebResearch, WebResearchBundle, WebResult};
 
 /// The version of the program that wrote a document.
 pub const TOOL_VERSION: &str = concat!("windlass ", env!("CARGO_PKG_VERSION"));

@@ -7,7 +7,7 @@ use windlass_domain::workspace::Workspace;
 use crate::document::{
     ArtifactReply, BotRunCheckpoints, BotRunLog, DoctorReply, Document, ExportReply, KnowledgeEvidencePack,
     PatchBundle, PolicyCheckReply, PolicyReply, ResearchReport, ResultDocument, ReviewReport, RunDocument,
-    ServiceFilesReply, ServiceUnitReply, StatusReply, VerificationReply, WrittenReply,
+    ServiceFilesReply, ServiceUnitReply, StatusReply, VerificationReply, WebResearchBundle, WrittenReply,
 };
 use crate::view::{
     ApprovalList, CapsuleCopy, CapsuleStats, EventPage, ImportList, Imported, ItemList, ItemView,
@@ -46,6 +46,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("service_unit", schema_for!(Document<ServiceUnitReply>)),
         ("status", schema_for!(Document<StatusReply>)),
         ("verification", schema_for!(Document<VerificationReply>)),
+        ("web_research_bundle", schema_for!(WebResearchBundle)),
         ("workspace", schema_for!(Document<Workspace>)),
         ("written", schema_for!(Document<WrittenReply>)),
     ]

@@ -6,6 +6,8 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::tool_call::ToolCall;
+
 /// A program to run under a holder.
 ///
 /// Its environment is exactly `env`: nothing is inherited. Paths are absolute and are seen inside and outside the
@@ -22,6 +24,9 @@ pub struct ChildSpec {
     pub sandbox: Sandbox,
     /// When it is ended, whatever it does.
     pub limits: ChildLimits,
+    /// What is asked of it, where it is an MCP server. Any other child has an empty standard input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<ToolCall>,
 }
 
 /// The walls around a child process.

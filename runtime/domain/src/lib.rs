@@ -19,4 +19,5 @@ pub mod item;
 pub mod maieutic;
 pub mod run;
 pub mod time;
+pub mod tool_call;
 pub mod workspace;

@@ -14,7 +14,7 @@ use windlass_domain::run::command::Act;
 use windlass_domain::run::event::ApprovalAnswer;
 use windlass_domain::run::step::StepKey;
 use windlass_domain::time::Timestamp;
-use windlass_policy::{Permit, RunTool, WriteWorktree};
+use windlass_policy::{Connect, Permit, RunTool, WebAddress, WriteWorktree};
 
 /// The run's own record, open for one attempt.
 #[async_trait]
@@ -46,6 +46,9 @@ pub trait Record: Send + Sync {
 
     /// Milliseconds of the boot clock, for measuring steps.
     fn boot_clock_ms(&self) -> u64;
+
+    /// Wall time, for use inside steps only: when something was read.
+    fn now(&self) -> Timestamp;
 }
 
 /// What a run was asked.
@@ -311,6 +314,59 @@ pub enum SandboxSupport {
     },
 }
 
+/// Pages of the web.
+#[async_trait]
+pub trait Web: Send + Sync {
+    /// Reads a page once. A redirect is an answer. None when the run was cancelled meanwhile.
+    async fn page(&self, permit: &Permit<Connect>, request: &PageRequest) -> Option<PageAnswer>;
+}
+
+/// A page to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Where it is.
+    pub address: WebAddress,
+    /// Whether it may be on this machine or in a private network: policy names exactly this page.
+    pub any_network: bool,
+    /// Whether its text comes back. Without, only its digest.
+    pub keep_text: bool,
+    /// Longest time for it, in milliseconds.
+    pub time_ms: u64,
+}
+
+/// What came of a request for a page.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PageAnswer {
+    /// The page.
+    Page(Page),
+    /// It is elsewhere, as the server says in these words.
+    Redirect {
+        /// Where.
+        location: String,
+    },
+    /// It cannot be had.
+    Failed {
+        /// Why, in a sentence fragment.
+        reason: String,
+    },
+}
+
+/// A page.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Page {
+    /// Its title.
+    pub title: Option<String>,
+    /// When it was changed last, as the server says.
+    pub published_at: Option<Timestamp>,
+    /// The digest of its text.
+    pub digest: Digest,
+    /// The size of its text.
+    pub bytes: u64,
+    /// Its text, where that comes back.
+    pub text: Option<String>,
+}
+
 /// Questions to people.
 #[async_trait]
 pub trait Approvals: Send + Sync {
@@ -348,6 +404,8 @@ pub struct Ports {
     pub repository: std::sync::Arc<dyn Repository>,
     /// Child processes.
     pub children: std::sync::Arc<dyn Children>,
+    /// Pages of the web.
+    pub web: std::sync::Arc<dyn Web>,
     /// Questions to people.
     pub approvals: std::sync::Arc<dyn Approvals>,
     /// Earlier results.

@@ -5,6 +5,7 @@
 //! pieces, [`terms`] makes comparable words of a text, [`search`] ranks the pieces with BM25, [`report`] puts the report
 //! together, [`render`] writes it for people. `docs/research.md` describes the scheme with its limits.
 
+pub mod outside;
 pub mod passages;
 pub mod procedure;
 pub mod render;

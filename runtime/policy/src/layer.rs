@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use windlass_domain::run::event::PolicyVerdict;
 
 use crate::judge::{Ask, Judgement, narrowness};
+use crate::provider::{BadProvider, MAX_PROVIDERS, Provider};
 use crate::rule::Rule;
 
 /// The version of the file format. 1: the first.
@@ -102,12 +103,18 @@ pub struct Limits {
     pub approval_time_ms: Option<u64>,
 }
 
-/// What research may do without. An empty field says nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+/// What research may draw on, and what it may do without. An empty field says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Research {
     /// Whether it may go on without a provider, and say so in its report.
     pub allow_degraded: Option<bool>,
+    /// What it may draw on beside the repository. Only the user's own layer names any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub provider: Vec<Provider>,
+    /// Names of providers that are not asked.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub without: BTreeSet<String>,
 }
 
 /// Why a text is not a policy layer.
@@ -149,6 +156,40 @@ pub enum BadLayer {
         /// The name.
         id: String,
     },
+    /// A provider in a layer that only narrows.
+    #[error(
+        "{origin}: only your own policy.toml names providers of research; a {kind} layer may leave some out with `without`"
+    )]
+    NotYours {
+        /// The file.
+        origin: String,
+        /// Which layer it is.
+        kind: LayerKind,
+    },
+    /// Two providers of one name.
+    #[error("{origin}: two providers are called `{name}`; a report must name one")]
+    TwiceProvided {
+        /// The file.
+        origin: String,
+        /// The name.
+        name: String,
+    },
+    /// More providers than a run can wait for.
+    #[error("{origin}: a policy names at most {MAX_PROVIDERS} providers of research, this one names {count}")]
+    TooManyProviders {
+        /// The file.
+        origin: String,
+        /// How many it names.
+        count: usize,
+    },
+    /// A provider that cannot be asked.
+    #[error("{origin}: {source}")]
+    Provider {
+        /// The file.
+        origin: String,
+        /// What is wrong with it.
+        source: BadProvider,
+    },
 }
 
 /// Line and column of a byte offset, both from 1, the column in characters.
@@ -157,6 +198,27 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+fn check_providers(
+    kind: LayerKind,
+    origin: impl Fn() -> String,
+    providers: &[Provider],
+) -> Result<(), BadLayer> {
+    if !providers.is_empty() && kind != LayerKind::User {
+        return Err(BadLayer::NotYours { origin: origin(), kind });
+    }
+    if providers.len() > MAX_PROVIDERS {
+        return Err(BadLayer::TooManyProviders { origin: origin(), count: providers.len() });
+    }
+    let mut names = BTreeSet::new();
+    for provider in providers {
+        provider.check().map_err(|source| BadLayer::Provider { origin: origin(), source })?;
+        if !names.insert(provider.name()) {
+            return Err(BadLayer::TwiceProvided { origin: origin(), name: provider.name().to_owned() });
+        }
+    }
+    Ok(())
 }
 
 impl Layer {
@@ -180,6 +242,7 @@ impl Layer {
         if let Some(rule) = file.rule.iter().find(|rule| !names.insert(rule.id.as_str())) {
             return Err(BadLayer::TwiceNamed { origin: origin(), id: rule.id.clone() });
         }
+        check_providers(kind, &origin, &file.research.provider)?;
         Ok(Self { kind, file })
     }
 

@@ -5,21 +5,25 @@
 //!
 //! **Invariant:** nothing here performs what it judges, and no [`Permit`] exists that [`Policy`] did not make.
 
+mod address;
 mod approval;
 mod explain;
 mod judge;
 mod layer;
 mod permit;
 mod policy;
+mod provider;
 mod rule;
 pub mod secrets;
 mod standard;
 
+pub use address::{AddressPattern, BadAddress, WebAddress, is_public};
 pub use approval::{Approved, rule_of};
 pub use explain::{Explanation, LayerSaid, RuleLooked};
 pub use judge::{Ask, CheckOrigin, Judgement, UnknownOrigin};
 pub use layer::{BadLayer, Layer, LayerKind, Limits, SandboxRule};
-pub use permit::{Permit, RunTool, WriteWorktree};
+pub use permit::{CallTool, Connect, Permit, RunTool, WriteWorktree};
 pub use policy::{Denied, Policy};
+pub use provider::{Argument, BadProvider, McpServer, Provider, SearchTool, UrlProvider};
 pub use rule::{Capability, Rule, UnknownCapability};
 pub use standard::{TEMPLATES, Template, standard};

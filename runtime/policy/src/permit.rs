@@ -30,7 +30,7 @@ impl<Act> Permit<Act> {
         &self.rule
     }
 
-    /// What it was granted for: an argv joined by spaces, or a folder.
+    /// What it was granted for: an argv joined by spaces, a folder, a host, or a tool.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
@@ -44,3 +44,11 @@ pub enum RunTool {}
 /// To create and change a bot worktree (`fs.write`).
 #[derive(Debug)]
 pub enum WriteWorktree {}
+
+/// To connect to a host (`net.connect`).
+#[derive(Debug)]
+pub enum Connect {}
+
+/// To call a tool of an MCP server (`agent.tool`).
+#[derive(Debug)]
+pub enum CallTool {}

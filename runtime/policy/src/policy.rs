@@ -10,7 +10,8 @@ use windlass_domain::run::event::PolicyVerdict;
 use crate::approval::Approved;
 use crate::judge::{Ask, CheckOrigin, Judgement, narrowness};
 use crate::layer::{Layer, LayerKind, Limits, SandboxRule};
-use crate::permit::{Permit, RunTool, WriteWorktree};
+use crate::permit::{CallTool, Connect, Permit, RunTool, WriteWorktree};
+use crate::provider::Provider;
 use crate::rule::Capability;
 use crate::standard::standard;
 
@@ -169,6 +170,22 @@ impl Policy {
         self.permit(Capability::FsWrite, folder.to_owned(), None, Some(yes))
     }
 
+    /// Leave to connect to this host, perhaps because a person said yes to it.
+    ///
+    /// # Errors
+    /// [`Denied`] when the answer is deny, or ask and there is no yes to it.
+    pub fn permit_connect(&self, host: &str, yes: Option<&Approved>) -> Result<Permit<Connect>, Denied> {
+        self.permit(Capability::NetConnect, host.to_owned(), None, yes)
+    }
+
+    /// Leave to call this tool of an MCP server (`server/tool`), perhaps because a person said yes to it.
+    ///
+    /// # Errors
+    /// [`Denied`] when the answer is deny, or ask and there is no yes to it.
+    pub fn permit_call(&self, tool: &str, yes: Option<&Approved>) -> Result<Permit<CallTool>, Denied> {
+        self.permit(Capability::AgentTool, tool.to_owned(), None, yes)
+    }
+
     fn permit<Act>(
         &self,
         capability: Capability,
@@ -226,6 +243,20 @@ impl Policy {
     pub fn allow_degraded(&self) -> bool {
         let above = self.ceiling.as_ref().is_none_or(|ceiling| ceiling.allow_degraded());
         above && self.layers.iter().all(|layer| layer.file.research.allow_degraded != Some(false))
+    }
+
+    /// What research may draw on beside the repository: what the user's layer names, no layer leaves out, and the ceiling
+    /// knows in the same words.
+    #[must_use]
+    pub fn providers(&self) -> Vec<&Provider> {
+        let left_out =
+            |name: &str| self.layers.iter().any(|layer| layer.file.research.without.contains(name));
+        let above = self.ceiling.as_ref().map(|ceiling| ceiling.providers());
+        let named = self.layers.iter().flat_map(|layer| &layer.file.research.provider);
+        named
+            .filter(|provider| !left_out(provider.name()))
+            .filter(|provider| above.as_ref().is_none_or(|above| above.contains(provider)))
+            .collect()
     }
 
     /// How long a question waits for a person, in milliseconds.

@@ -1,6 +1,6 @@
 //! What layers say together.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use windlass_domain::id::ApprovalId;
 use windlass_domain::run::event::PolicyVerdict::{self, Allow, Ask as AskFirst, Deny};
 use windlass_policy::{
-    Approved, Ask, BadLayer, Capability, CheckOrigin, Layer, LayerKind, Policy, SandboxRule,
+    Approved, Ask, BadLayer, Capability, CheckOrigin, Layer, LayerKind, Policy, Provider, SandboxRule,
 };
 
 fn layer(kind: LayerKind, rules: &[(PolicyVerdict, &str)]) -> Layer {
@@ -256,4 +256,79 @@ fn research_may_go_without_a_provider_unless_a_layer_or_the_ceiling_says_no() {
         assert_eq!(merged(user, workspace).within(merged(None, None)).allow_degraded(), allowed);
     }
     assert!(Layer::parse(LayerKind::User, "test", "version = 1\n[research]\nelse = true\n").is_err());
+}
+
+const PROVIDERS: &str = r#"
+[[research.provider]]
+name = "handbook"
+kind = "urls"
+urls = ["https://handbook.example/a.html", "https://docs.rs/*"]
+
+[[research.provider]]
+name = "search"
+kind = "mcp"
+argv = ["search-server"]
+[[research.provider.tool]]
+name = "search"
+arguments = { query = "about {query}", limit = 5 }
+"#;
+
+fn with_providers(kind: LayerKind, more: &str) -> Result<Layer, BadLayer> {
+    Layer::parse(kind, "test", &format!("version = 1\n{more}"))
+}
+
+#[test]
+fn only_the_user_names_providers_and_every_layer_and_the_ceiling_may_leave_some_out() {
+    use LayerKind::{User, Workspace};
+    let user = || with_providers(User, PROVIDERS).unwrap();
+    let names = |policy: &Policy| -> Vec<String> {
+        policy.providers().iter().map(|provider| provider.name().to_owned()).collect()
+    };
+    let merged = |layers| Policy::merge(layers, BTreeSet::new());
+    assert_eq!(names(&merged(vec![user()])), ["handbook", "search"]);
+    let refused = with_providers(Workspace, PROVIDERS);
+    assert!(matches!(refused, Err(BadLayer::NotYours { .. })), "{refused:?}");
+    let without = with_providers(Workspace, "[research]\nwithout = [\"search\"]").unwrap();
+    assert_eq!(names(&merged(vec![user(), without])), ["handbook"]);
+    let other = with_providers(User, &PROVIDERS.replace("search-server", "other-server")).unwrap();
+    let within = merged(vec![other]).within(merged(vec![user()]));
+    assert_eq!(names(&within), ["handbook"], "a server that another program stands behind is another one");
+    assert_eq!(names(&merged(vec![])), [""; 0]);
+    let json = serde_json::to_string(&merged(vec![user()])).unwrap();
+    assert_eq!(names(&serde_json::from_str(&json).unwrap()), ["handbook", "search"]);
+}
+
+#[test]
+fn a_provider_that_cannot_be_asked_is_refused() {
+    let twice = PROVIDERS.replace("\"search\"\nkind", "\"handbook\"\nkind");
+    for (text, expected) in [
+        (PROVIDERS.replace("\"handbook\"", "\"Hand Book\""), "the provider's name `Hand Book` must be"),
+        (twice, "two providers are called `handbook`"),
+        (PROVIDERS.replace("[\"search-server\"]", "[]"), "the provider `search` has no program"),
+        (PROVIDERS.replace("about {query}", "about"), "a tool without `{query}`"),
+        (
+            PROVIDERS.replace("argv =", "readable = [\"notes\"]\nargv ="),
+            "names the folder `notes`; write its full path",
+        ),
+        (PROVIDERS.replace("https://docs.rs/*", "http://docs.rs/*"), "http is read from this machine alone"),
+        (
+            PROVIDERS.replace("https://docs.rs/*", "https://*/*"),
+            "a `*` in a host stands for all below a domain",
+        ),
+        (PROVIDERS.replace("argv =", "env = []\nargv ="), "unknown field `env`"),
+        (PROVIDERS.replace("\"mcp\"", "\"smtp\""), "unknown variant `smtp`"),
+    ] {
+        let refused = with_providers(LayerKind::User, &text).map(|_| ()).unwrap_err();
+        let words = format!("{refused}");
+        assert!(words.contains(expected), "{expected}: {words}");
+    }
+}
+
+#[test]
+fn an_argument_takes_the_question_wherever_it_stands() {
+    let policy = Policy::merge(vec![with_providers(LayerKind::User, PROVIDERS).unwrap()], BTreeSet::new());
+    let Some(Provider::Mcp(server)) = policy.providers().get(1).copied() else { panic!("{policy:?}") };
+    let arguments = serde_json::to_string(&server.tool[0].asking("an \"anchor\"")).unwrap();
+    assert_eq!(arguments, r#"{"limit":5,"query":"about an \"anchor\""}"#);
+    assert_eq!((server.subject_of(&server.tool[0]).as_str(), server.network()), ("search/search", None));
 }

@@ -277,6 +277,7 @@ fn spec() -> ChildSpec {
         env: Default::default(),
         sandbox: Sandbox::Off,
         limits: ChildLimits { time_ms: 1, output_bytes: 1, grace_ms: 1 },
+        call: None,
     }
 }
 

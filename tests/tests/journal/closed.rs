@@ -11,10 +11,10 @@ use windlass_domain::run::approval::Question;
 use windlass_domain::run::step::StepKey;
 use windlass_domain::time::Timestamp;
 use windlass_engine::ports::{
-    Answered, Approvals, Change, CheckCache, Children, ChildrenError, Held, ListedFile, Ports, Record,
-    RecordError, Repository, RepositoryError, Surroundings, WorktreeRole,
+    Answered, Approvals, Change, CheckCache, Children, ChildrenError, Held, ListedFile, PageAnswer,
+    PageRequest, Ports, Record, RecordError, Repository, RepositoryError, Surroundings, Web, WorktreeRole,
 };
-use windlass_policy::{Permit, RunTool, WriteWorktree};
+use windlass_policy::{Connect, Permit, RunTool, WriteWorktree};
 
 struct Closed;
 
@@ -25,6 +25,7 @@ pub(crate) fn ports(record: Arc<dyn Record>) -> Ports {
         record,
         repository: closed.clone(),
         children: closed.clone(),
+        web: closed.clone(),
         approvals: closed.clone(),
         cache: closed,
     }
@@ -124,6 +125,13 @@ impl Children for Closed {
     async fn tidy(&self) {}
     async fn surroundings(&self) -> Result<Surroundings, ChildrenError> {
         Err(ChildrenError { message: "this engine has no children".to_owned() })
+    }
+}
+
+#[async_trait]
+impl Web for Closed {
+    async fn page(&self, _: &Permit<Connect>, _: &PageRequest) -> Option<PageAnswer> {
+        Some(PageAnswer::Failed { reason: "this engine has no network".to_owned() })
     }
 }
 

@@ -92,6 +92,10 @@ impl Record for Direct {
     fn boot_clock_ms(&self) -> u64 {
         0
     }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(0)
+    }
 }
 
 /// A run in a capsule of its own, and the attempts at it.

@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
 
 mod cited;
+mod cut_short;
 mod interrupted;
+mod outside;
+mod pages;
 mod questions;
 mod story;
 

@@ -1,4 +1,7 @@
 //! Starting the child: its program, its pipes, and its walls.
+//!
+//! A child that is asked something is an MCP server. It is then not started by the holder but by a client that speaks with
+//! it, which is this same program: holder, client and server stand and fall together.
 
 use std::fs;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -14,6 +17,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
 use serde::Deserialize;
 use tokio::net::unix::pipe::Receiver;
 use windlass_domain::child::{ChildSpec, Sandbox, Walls};
+use windlass_domain::tool_call::ToolCall;
 
 use crate::folder::{Folder, INSIDE_FORMAT, InsideRecord, SpecRecord};
 use crate::leftovers::HOLD_ID_VARIABLE;
@@ -29,8 +33,11 @@ pub(super) struct Child {
     pub(super) report: Option<OwnedFd>,
 }
 
-/// Starts the child, in a process group of its own, with `/dev/null` as its input. The error says why it was not
-/// started.
+/// The argument that makes this program the client of an MCP server, whose command line follows.
+const CLIENT: &str = "mcp-client";
+
+/// Starts the child, in a process group of its own. Its input is `/dev/null`, or what a client is to ask. The error says
+/// why it was not started.
 pub(super) fn start(folder: &Folder, record: &SpecRecord) -> Result<Child, String> {
     let spec = &record.spec;
     if !Path::new(&spec.cwd).is_dir() {
@@ -44,11 +51,11 @@ pub(super) fn start(folder: &Folder, record: &SpecRecord) -> Result<Child, Strin
 
 fn start_bare(record: &SpecRecord) -> Result<Child, String> {
     let spec = &record.spec;
-    let (program, arguments) = command_line(spec)?;
-    let mut command = Command::new(program);
+    let CommandLine { program, arguments, .. } = command_line(spec)?;
+    let mut command = Command::new(&program);
     command.args(arguments).current_dir(&spec.cwd).env_clear().envs(&spec.env);
     command.env(HOLD_ID_VARIABLE, record.hold_id.to_string());
-    spawn(command, None).map_err(|error| match error.kind() {
+    spawn(command, spec.call.as_ref()).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => format!("no such program: {program}"),
         _ => format!("cannot start {program}: {error}"),
     })
@@ -56,12 +63,14 @@ fn start_bare(record: &SpecRecord) -> Result<Child, String> {
 
 fn start_walled(folder: &Folder, record: &SpecRecord, walls: &Walls) -> Result<Child, String> {
     let spec = &record.spec;
-    let (program, arguments) = command_line(spec)?;
+    let CommandLine { program, arguments, needs } = command_line(spec)?;
     let bwrap = sandbox::find_bwrap().ok_or(
         "the program `bwrap` is not installed, which the sandbox needs; install the package `bubblewrap`",
     )?;
     let holds = folder.path().parent().unwrap_or(folder.path());
-    let walls = sandbox::arguments(walls, &spec.env, &spec.cwd, holds).map_err(|error| error.to_string())?;
+    let mut walls = walls.clone();
+    walls.readable.extend(needs);
+    let walls = sandbox::arguments(&walls, &spec.env, &spec.cwd, holds).map_err(|error| error.to_string())?;
     let start = || {
         // Through a descriptor, because a command line, and with it every secret in the environment, is world-readable.
         let walls = readable_once(&walls)?;
@@ -73,9 +82,9 @@ fn start_walled(folder: &Folder, record: &SpecRecord, walls: &Walls) -> Result<C
         command.args(["--args", &walls.as_raw_fd().to_string()]);
         command.args(["--json-status-fd", &report_writer.as_raw_fd().to_string()]);
         command.args(["--block-fd", &gate.as_raw_fd().to_string()]);
-        command.arg("--").arg(program).args(arguments);
+        command.arg("--").arg(&program).args(&arguments);
         command.current_dir("/").env_clear().env(HOLD_ID_VARIABLE, record.hold_id.to_string());
-        let child = spawn(command, None)?;
+        let child = spawn(command, spec.call.as_ref())?;
         drop((report_writer, gate));
         note_inside(folder, &report).or_else(|error| end_after(child.pid, error))?;
         // The program runs only now, when whoever comes after this holder knows how to find it.
@@ -128,23 +137,48 @@ fn end_after<T>(bwrap: Pid, error: io::Error) -> io::Result<T> {
     }
 }
 
-fn command_line(spec: &ChildSpec) -> Result<(&String, &[String]), String> {
-    spec.argv.split_first().ok_or_else(|| "the command line is empty".to_owned())
+/// What is started.
+struct CommandLine {
+    program: String,
+    arguments: Vec<String>,
+    /// A file that must be readable behind walls.
+    needs: Option<String>,
+}
+
+fn command_line(spec: &ChildSpec) -> Result<CommandLine, String> {
+    let (program, arguments) = spec.argv.split_first().ok_or("the command line is empty")?;
+    if spec.call.is_none() {
+        return Ok(CommandLine { program: program.clone(), arguments: arguments.to_vec(), needs: None });
+    }
+    let client =
+        std::env::current_exe().map_err(|error| format!("cannot find the client's file: {error}"))?;
+    let client = client.to_string_lossy().into_owned();
+    let before = [CLIENT, "--"].map(str::to_owned);
+    let arguments = before.into_iter().chain(spec.argv.iter().cloned()).collect();
+    Ok(CommandLine { needs: Some(client.clone()), program: client, arguments })
 }
 
 /// A nameless file with NUL-separated arguments, which the next program that is started inherits.
 fn readable_once(arguments: &[String]) -> io::Result<fs::File> {
-    let mut file = fs::File::from(memfd_create("walls", MemfdFlags::empty())?);
-    for argument in arguments {
-        file.write_all(argument.as_bytes())?;
-        file.write_all(&[0])?;
-    }
+    let bytes: Vec<u8> = arguments.iter().flat_map(|argument| argument.bytes().chain([0])).collect();
+    nameless("walls", &bytes, MemfdFlags::empty())
+}
+
+/// A nameless file, to be read from its start.
+fn nameless(name: &str, bytes: &[u8], flags: MemfdFlags) -> io::Result<fs::File> {
+    let mut file = fs::File::from(memfd_create(name, flags)?);
+    file.write_all(bytes)?;
     file.seek(SeekFrom::Start(0))?;
     Ok(file)
 }
 
-fn spawn(mut command: Command, report: Option<OwnedFd>) -> io::Result<Child> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+fn spawn(mut command: Command, call: Option<&ToolCall>) -> io::Result<Child> {
+    // A question is nobody's business but the client's: a command line would be world-readable.
+    command.stdin(match call {
+        Some(call) => nameless("call", &serde_json::to_vec(call)?, MemfdFlags::CLOEXEC)?.into(),
+        None => Stdio::null(),
+    });
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
     let pid =
         i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child's number is a process number");
@@ -154,6 +188,6 @@ fn spawn(mut command: Command, report: Option<OwnedFd>) -> io::Result<Child> {
         pid,
         stdout: Receiver::from_owned_fd(stdout.into())?,
         stderr: Receiver::from_owned_fd(stderr.into())?,
-        report,
+        report: None,
     })
 }

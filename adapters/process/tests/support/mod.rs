@@ -58,6 +58,7 @@ impl Place {
             env: base_environment(self.dir.path(), self.dir.path(), PATH),
             sandbox: Sandbox::Off,
             limits: ChildLimits { time_ms: 600_000, output_bytes: 64 * 1024 * 1024, grace_ms: 600_000 },
+            call: None,
         }
     }
 

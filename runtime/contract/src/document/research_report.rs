@@ -22,7 +22,7 @@ pub struct ResearchReport {
     pub commit: ObjectId,
     /// How deep.
     pub preset: Preset,
-    /// What the report rests on: the evidence pack (`mv2://…`), the commit (`swh:1:rev:…`).
+    /// What the report rests on: the evidence pack and the bundle of web research (`mv2://…`), the commit (`swh:1:rev:…`).
     pub inputs: Vec<String>,
     /// The sentences of the sources that answer best, each with the id of its citation in brackets.
     pub executive_summary: String,
@@ -30,7 +30,7 @@ pub struct ResearchReport {
     pub options: Vec<ResearchOption>,
     /// What the sources do not answer.
     pub open_questions: Vec<String>,
-    /// The places that the report names; each is in the evidence pack.
+    /// The places that the report names; each is in the evidence pack or in the bundle.
     pub citations: Vec<Citation>,
     /// Whether a provider was missing.
     pub degraded: bool,
@@ -78,16 +78,46 @@ pub struct ResearchOption {
 /// A place that the report names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Citation {
-    /// The id of the passage or change in the evidence pack.
+    /// Its id in the evidence pack, or in the bundle of web research.
     pub id: String,
-    /// The file, relative to the repository.
-    pub path: String,
-    /// The first and last line of a passage, from 1; none where a change is cited.
-    pub lines: Option<LineRange>,
-    /// The commit that holds the passage, or that is the change.
-    pub commit: ObjectId,
-    /// The digest of the passage's bytes, line ends and all, or of the change's subject.
+    /// Where it is.
+    #[serde(flatten)]
+    pub place: CitedPlace,
+    /// The digest of the cited bytes: lines with their line ends, a change's subject, or the whole text of a page.
     pub digest: Digest,
+}
+
+/// Where a cited place is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum CitedPlace {
+    /// Lines of a file.
+    Passage {
+        /// The file, relative to the repository.
+        path: String,
+        /// The lines.
+        lines: LineRange,
+        /// The commit that holds them.
+        commit: ObjectId,
+    },
+    /// A change of a file.
+    Change {
+        /// The file, relative to the repository.
+        path: String,
+        /// The commit that is the change.
+        commit: ObjectId,
+    },
+    /// A page of the web, or a result of a tool.
+    Web {
+        /// Its address.
+        url: String,
+        /// The digest of its text.
+        content_hash: Digest,
+        /// The lines of its text; none where the text could not be stored.
+        lines: Option<LineRange>,
+        /// When it was read.
+        retrieved_at: Option<Timestamp>,
+    },
 }
 
 /// Lines of a file, from 1, both ends included.
@@ -104,8 +134,24 @@ pub struct LineRange {
 pub struct MissingProvider {
     /// What is missing.
     pub provider: ResearchProvider,
+    /// Its name in policy, where policy names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Why, and what the report lacks for it.
     pub reason: String,
+}
+
+impl MissingProvider {
+    /// What is missing, in a word: its name where policy gives it one.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        let kind = match self.provider {
+            ResearchProvider::Model => "model",
+            ResearchProvider::Web => "web",
+            ResearchProvider::Mcp => "MCP server",
+        };
+        self.name.as_deref().unwrap_or(kind)
+    }
 }
 
 /// What research can draw on beside the repository.
@@ -114,8 +160,10 @@ pub struct MissingProvider {
 pub enum ResearchProvider {
     /// A language model.
     Model,
-    /// Pages of the web, by address or by search.
+    /// Pages of the web.
     Web,
+    /// A tool of an MCP server.
+    Mcp,
 }
 
 /// The local knowledge that a run consulted, as it was used: nothing of the repository is needed to read the report.

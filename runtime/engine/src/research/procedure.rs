@@ -2,28 +2,31 @@
 //!
 //! ```text
 //! prepare   inputs → files
-//! execute   search → changes
-//! publish   evidence pack and report as artifacts
+//! execute   search → changes → what policy's providers say
+//! publish   evidence pack, bundle of web research, pages and report as artifacts
 //! ```
 //!
-//! **Invariant:** it asks for no permit, so it cannot start a program or change a worktree.
+//! **Invariant:** it asks for no permit to write, so it cannot change a worktree, and the only programs that it starts are the
+//! MCP servers that the user's policy names.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use windlass_contract::document::{
-    EvidenceChange, EvidencePassage, Header, KnowledgeEvidencePack, LeftOut, ResearchQuestion,
+    EvidenceChange, EvidencePassage, Header, KnowledgeEvidencePack, LeftOut, MissingProvider,
+    ResearchQuestion, ResearchReport, WebRequest, WebResearch, WebResearchBundle,
 };
 use windlass_domain::artifact::{Artifact, ArtifactPath, ArtifactUri};
-use windlass_domain::capture::DataClass;
+use windlass_domain::capture::{CaptureMode, DataClass};
 use windlass_domain::diff::ObjectId;
 use windlass_domain::digest::{Digest, canonical_json};
-use windlass_domain::run::{BlockedReason, Outcome, Phase};
-use windlass_policy::{Policy, secrets};
+use windlass_domain::run::{Outcome, Phase};
+use windlass_policy::{Policy, Provider, secrets};
 
 use crate::context::{Recorded, RunContext};
 use crate::drive::Conclusion;
-use crate::ports::{Repository, RepositoryError};
+use crate::ports::{AttemptError, Repository, RepositoryError};
+use crate::research::outside::{Answered, Gathered, Outside, ServerPlace, unprovided};
 use crate::research::search::{Corpus, Facet, Found, FoundPassage, facets, passages_at};
 use crate::research::selection::{MAX_FILE_BYTES, Omissions, select, text_of};
 use crate::research::{render, report};
@@ -43,6 +46,10 @@ struct Inputs {
     policy: Digest,
     /// Whether a missing provider only labels the report.
     allow_degraded: bool,
+    /// What is asked beside the repository.
+    providers: Vec<Provider>,
+    /// What MCP servers find on this machine, where there are any.
+    place: Option<ServerPlace>,
     /// What was asked.
     question: ResearchQuestion,
 }
@@ -71,6 +78,14 @@ impl Recorded for Vec<EvidenceChange> {
     const CLASS: DataClass = DataClass::Output;
 }
 
+/// Everything that was found.
+struct Evidence {
+    files: Files,
+    found: Found,
+    changes: Vec<EvidenceChange>,
+    gathered: Gathered,
+}
+
 struct Research<'a> {
     context: &'a RunContext,
     policy: Arc<Policy>,
@@ -84,8 +99,9 @@ pub async fn run(context: &RunContext, policy: Arc<Policy>) -> Result<Conclusion
     let research = Research { context, policy };
     let inputs: Inputs = context.step("inputs", &context.request().work(), || research.fix_inputs()).await?;
     // Today's policy may be narrower than the one that the run began under.
-    if !(inputs.allow_degraded && research.policy.allow_degraded()) {
-        return Err(unprovided());
+    let allow_degraded = inputs.allow_degraded && research.policy.allow_degraded();
+    if !allow_degraded && inputs.providers.is_empty() {
+        return Err(unprovided(&report::no_web().reason));
     }
     let files: Files = context.step("files", &inputs.head, || research.list(&inputs.head)).await?;
     let summary = format!("{} files to search", files.paths.len());
@@ -100,25 +116,20 @@ pub async fn run(context: &RunContext, policy: Arc<Policy>) -> Result<Conclusion
     let changes: Vec<EvidenceChange> =
         context.step("changes", &(&inputs.head, &paths), || research.changes(&inputs.head, &paths)).await?;
     let summary = format!("{} passages found", found.passages.len());
-    context.checkpoint(Phase::Execute, 80, summary, Some(&inputs.head)).await?;
+    context.checkpoint(Phase::Execute, 50, summary, Some(&inputs.head)).await?;
+    let outside = Outside { context, policy: &research.policy, allow_degraded, place: inputs.place.as_ref() };
+    let mut gathered = outside.gather(&inputs.providers, &facets).await?;
+    gathered.select(&facets, limit.div_ceil(2));
+    if !inputs.providers.is_empty() {
+        let summary = format!("{} requests to what policy names", gathered.requests.len());
+        context.checkpoint(Phase::Execute, 80, summary, Some(&inputs.head)).await?;
+    }
 
     context.enter(Phase::Finalize).await?;
     context.checkpoint(Phase::Finalize, 90, "the results are gathered", Some(&inputs.head)).await?;
     context.enter(Phase::Publish).await?;
-    let summary = research.publish(inputs, files, &facets, found, changes).await?;
+    let summary = research.publish(inputs, Evidence { files, found, changes, gathered }, &facets).await?;
     Ok(Conclusion { outcome: Outcome::Succeeded, summary })
-}
-
-fn unprovided() -> Stop {
-    let missing: Vec<String> =
-        report::missing_providers().into_iter().map(|missing| missing.reason).collect();
-    Stop::Blocked {
-        reason: BlockedReason::ProviderUnavailable,
-        message: format!(
-            "policy says `allow_degraded = false`, and {}; see `windlass policy show`",
-            missing.join("; ")
-        ),
-    }
 }
 
 /// The files of the passages, in their order, as far as their changes are told.
@@ -156,7 +167,14 @@ impl Research<'_> {
             acceptance_criteria: criteria.map(|criterion| criterion.text).collect(),
             context_digest: asked.context_digest,
         };
-        Ok(Inputs { head, policy, allow_degraded: self.policy.allow_degraded(), question })
+        let providers: Vec<Provider> = self.policy.providers().into_iter().cloned().collect();
+        let place = if providers.iter().any(|provider| matches!(provider, Provider::Mcp(_))) {
+            Some(self.context.ports().children.surroundings().await.map_err(AttemptError::from)?.into())
+        } else {
+            None
+        };
+        let allow_degraded = self.policy.allow_degraded();
+        Ok(Inputs { head, policy, allow_degraded, providers, place, question })
     }
 
     async fn list(&self, head: &ObjectId) -> Result<Files, Stop> {
@@ -203,55 +221,106 @@ impl Research<'_> {
         Ok(found)
     }
 
-    /// Stores the pack and the report, and says in a sentence what was found.
-    async fn publish(
-        &self,
-        inputs: Inputs,
-        files: Files,
-        facets: &[Facet],
-        found: Found,
-        changes: Vec<EvidenceChange>,
-    ) -> Result<String, Stop> {
+    /// Stores the pack, the bundle and the report, and says in a sentence what was found.
+    async fn publish(&self, inputs: Inputs, evidence: Evidence, facets: &[Facet]) -> Result<String, Stop> {
         let request = self.context.request();
+        let Evidence { files, found, changes, gathered } = evidence;
         let passages = found.passages.into_iter().enumerate();
         let pack = KnowledgeEvidencePack {
             header: Header::of(KnowledgeEvidencePack::SCHEMA),
             capture_mode: request.capture_mode,
             commit: inputs.head.clone(),
-            passages: passages.map(|(place, passage)| evidence(place, passage, &inputs.head)).collect(),
+            passages: passages.map(|(place, passage)| evidence_of(place, passage, &inputs.head)).collect(),
             changes,
             searched: found.searched,
             left_out: files.left_out.into_iter().chain(found.left_out).collect(),
         };
-        let stored = self.store_json("research/knowledge_evidence_pack.json", &pack).await?;
-        let report = report::assemble(report::Material {
+        let stored =
+            self.store_json("research/knowledge_evidence_pack.json", DataClass::Output, &pack).await?;
+        let mut missing = vec![report::no_model()];
+        if inputs.providers.is_empty() {
+            missing.push(report::no_web());
+        }
+        missing.extend(gathered.missing.iter().cloned());
+        let web = self.store_pages(gathered).await?;
+        let bundle_uri = self.store_bundle(&inputs.providers, &web).await?;
+        let material = report::Material {
             question: inputs.question,
             facets,
             unknown_words: &found.unknown_words,
             preset: request.preset,
             pack: &pack,
             pack_uri: self.uri(stored.path),
-            missing: report::missing_providers(),
-        });
-        self.store_json("research/research_report.json", &report).await?;
+            web: &web,
+            bundle_uri,
+            missing,
+        };
+        let synthesis = report::extract(&material);
+        let report = report::assemble(material, synthesis);
+        self.store_json("research/research_report.json", DataClass::Output, &report).await?;
         let markdown = render::markdown(&report).into_bytes();
-        self.store("research/research_report.md", "text/markdown", markdown).await?;
-        Ok(format!(
-            "{} passages in {} files searched, {} open questions; degraded: no model, no web",
-            pack.passages.len(),
-            pack.searched.files,
-            report.open_questions.len()
-        ))
+        self.store("research/research_report.md", "text/markdown", DataClass::Output, markdown).await?;
+        Ok(in_a_sentence(&pack, &web, &report))
     }
 
-    async fn store_json(&self, path: &str, document: &(impl Serialize + Sync)) -> Result<Artifact, Stop> {
+    /// Stores the texts that came back, each once, and gives the requests with where they are.
+    async fn store_pages(&self, gathered: Gathered) -> Result<Vec<WebRequest>, Stop> {
+        let mut requests = Vec::new();
+        for Answered { mut request, texts, .. } in gathered.requests {
+            for (result, text) in request.results.iter_mut().zip(texts) {
+                let Some(text) = text else { continue };
+                let path = format!("research/pages/{}.txt", result.content_hash);
+                let stored = self.store(&path, "text/plain", DataClass::Io, text.into_bytes()).await?;
+                result.content_uri = Some(self.uri(stored.path));
+            }
+            requests.push(request);
+        }
+        Ok(requests)
+    }
+
+    /// Stores what was asked and what came back, if policy names anybody to ask.
+    async fn store_bundle(
+        &self,
+        providers: &[Provider],
+        requests: &[WebRequest],
+    ) -> Result<Option<ArtifactUri>, Stop> {
+        if providers.is_empty() {
+            return Ok(None);
+        }
+        let capture_mode = self.context.request().capture_mode;
+        let names: Vec<&str> = providers.iter().map(Provider::name).collect();
+        let research = WebResearch {
+            header: Header::of(WebResearchBundle::SCHEMA),
+            provider: names.join(", "),
+            capture_mode,
+            requests: requests.to_vec(),
+        };
+        let bundle = WebResearchBundle::seal(research).map_err(|error| Stop::failed(error.to_string()))?;
+        // With snippets and passages it is what pages said; without, it is what was asked and where answers are.
+        let class = if capture_mode == CaptureMode::FullIo { DataClass::Io } else { DataClass::Prompt };
+        let stored = self.store_json("research/web_research_bundle.json", class, &bundle).await?;
+        Ok(Some(self.uri(stored.path)))
+    }
+
+    async fn store_json(
+        &self,
+        path: &str,
+        class: DataClass,
+        document: &(impl Serialize + Sync),
+    ) -> Result<Artifact, Stop> {
         let json = canonical_json(document).map_err(|error| Stop::failed(error.to_string()))?;
-        self.store(path, "application/json", json.into_bytes()).await
+        self.store(path, "application/json", class, json.into_bytes()).await
     }
 
-    async fn store(&self, path: &str, media_type: &str, bytes: Vec<u8>) -> Result<Artifact, Stop> {
+    async fn store(
+        &self,
+        path: &str,
+        media_type: &str,
+        class: DataClass,
+        bytes: Vec<u8>,
+    ) -> Result<Artifact, Stop> {
         let path = ArtifactPath::new(path).map_err(|error| Stop::failed(error.to_string()))?;
-        self.context.store(path, media_type, DataClass::Output, bytes).await
+        self.context.store(path, media_type, class, bytes).await
     }
 
     fn uri(&self, path: ArtifactPath) -> ArtifactUri {
@@ -265,7 +334,22 @@ impl Research<'_> {
     }
 }
 
-fn evidence(place: usize, passage: FoundPassage, commit: &ObjectId) -> EvidencePassage {
+fn in_a_sentence(pack: &KnowledgeEvidencePack, web: &[WebRequest], report: &ResearchReport) -> String {
+    let outside = match web.iter().map(|request| request.results.len()).sum::<usize>() {
+        0 => String::new(),
+        results => format!(", {results} results from outside"),
+    };
+    let lacking: Vec<&str> = report.degraded_reasons.iter().map(MissingProvider::what).collect();
+    format!(
+        "{} passages in {} files searched{outside}, {} open questions; degraded: no {}",
+        pack.passages.len(),
+        pack.searched.files,
+        report.open_questions.len(),
+        lacking.join(", no ")
+    )
+}
+
+fn evidence_of(place: usize, passage: FoundPassage, commit: &ObjectId) -> EvidencePassage {
     EvidencePassage {
         id: format!("p{}", place + 1),
         path: passage.path,

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use windlass_contract::document::{Citation, Confidence, ResearchOption, ResearchProvider, ResearchReport};
+use windlass_contract::document::{
+    Citation, CitedPlace, Confidence, ResearchOption, ResearchProvider, ResearchReport,
+};
 
 use crate::review::render::{code, plain};
 
@@ -25,8 +27,10 @@ pub fn markdown(report: &ResearchReport) -> String {
             let provider = match missing.provider {
                 ResearchProvider::Model => "model",
                 ResearchProvider::Web => "web",
+                ResearchProvider::Mcp => "MCP server",
             };
-            put!(text, "  - {provider}: {}", plain(&missing.reason));
+            let name = missing.name.as_ref().map_or_else(String::new, |name| format!(" {}", code(name)));
+            put!(text, "  - {provider}{name}: {}", plain(&missing.reason));
         }
     }
     put!(text, "\n## Summary\n\n{}", plain(&report.executive_summary));
@@ -67,13 +71,22 @@ fn write_option(text: &mut String, option: &ResearchOption) {
 }
 
 fn write_citation(text: &mut String, citation: &Citation) {
-    let commit = short(citation.commit.as_str());
-    match citation.lines {
-        Some(lines) => {
-            let place = format!("{}:{}-{}", citation.path, lines.first, lines.last);
-            put!(text, "- {}: {} at `{commit}`", citation.id, code(&place));
+    let id = &citation.id;
+    match &citation.place {
+        CitedPlace::Passage { path, lines, commit } => {
+            let place = format!("{path}:{}-{}", lines.first, lines.last);
+            put!(text, "- {id}: {} at `{}`", code(&place), short(commit.as_str()));
         }
-        None => put!(text, "- {}: change `{commit}` of {}", citation.id, code(&citation.path)),
+        CitedPlace::Change { path, commit } => {
+            put!(text, "- {id}: change `{}` of {}", short(commit.as_str()), code(path));
+        }
+        CitedPlace::Web { url, content_hash, lines, retrieved_at } => {
+            let hash = content_hash.to_string();
+            let lines =
+                lines.map_or_else(String::new, |lines| format!(", lines {}-{}", lines.first, lines.last));
+            let read = retrieved_at.map_or_else(String::new, |at| format!(", read {at}"));
+            put!(text, "- {id}: {}{lines} of `{}`{read}", code(url), short(&hash));
+        }
     }
 }
 

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use windlass_contract::document::{
-    Citation, Confidence, EvidenceChange, EvidencePassage, Header, KnowledgeEvidencePack, MissingProvider,
-    PassageSource, ResearchOption, ResearchProvider, ResearchQuestion, ResearchReport,
+    Citation, CitedPlace, Confidence, EvidenceChange, Header, KnowledgeEvidencePack, MissingProvider,
+    PassageSource, ResearchOption, ResearchProvider, ResearchQuestion, ResearchReport, WebPassage,
+    WebRequest,
 };
 use windlass_domain::artifact::ArtifactUri;
 use windlass_domain::run::request::Preset;
@@ -17,6 +18,8 @@ use crate::research::terms::terms;
 const MAX_OPTIONS: usize = 4;
 /// Most quoted sentences in the summary.
 const MAX_SENTENCES: usize = 3;
+/// Most of them from outside of the repository, beside those.
+const MAX_WEB_SENTENCES: usize = 2;
 /// Longest quoted sentence, in characters.
 const MAX_SENTENCE: usize = 300;
 
@@ -30,42 +33,66 @@ pub struct Material<'a> {
     pub unknown_words: &'a [Vec<String>],
     /// How deep.
     pub preset: Preset,
-    /// What was found.
+    /// What was found in the repository.
     pub pack: &'a KnowledgeEvidencePack,
     /// Where that is stored.
     pub pack_uri: ArtifactUri,
+    /// What came back from outside, with what is cited of it.
+    pub web: &'a [WebRequest],
+    /// Where that is stored, if anybody was asked.
+    pub bundle_uri: Option<ArtifactUri>,
     /// What there was none of.
     pub missing: Vec<MissingProvider>,
 }
 
-/// The providers that this version does not have.
+/// What a report says, as opposed to what it rests on. [`extract`] makes it of the sources' own words; whoever words it
+/// otherwise cites the same sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Synthesis {
+    /// The sentences that answer best.
+    pub executive_summary: String,
+    /// Where the work could begin.
+    pub options: Vec<ResearchOption>,
+    /// What is not answered.
+    pub open_questions: Vec<String>,
+}
+
+/// The model that this version does not have.
 #[must_use]
-pub fn missing_providers() -> Vec<MissingProvider> {
-    let missing = |provider, reason: &str| MissingProvider { provider, reason: reason.to_owned() };
-    vec![
-        missing(
-            ResearchProvider::Model,
-            "this version of windlass asks no model: sentences are quoted and places are named, nothing is concluded",
-        ),
-        missing(
-            ResearchProvider::Web,
-            "this version of windlass reads no web page and asks no search server: only the repository was searched",
-        ),
-    ]
+pub fn no_model() -> MissingProvider {
+    MissingProvider {
+        provider: ResearchProvider::Model,
+        name: None,
+        reason: "this version of windlass asks no model: sentences are quoted and places are named, nothing is concluded"
+            .to_owned(),
+    }
+}
+
+/// The web, of which policy names nothing.
+#[must_use]
+pub fn no_web() -> MissingProvider {
+    MissingProvider {
+        provider: ResearchProvider::Web,
+        name: None,
+        reason:
+            "policy names no page and no MCP server ([[research.provider]]): only the repository was searched"
+                .to_owned(),
+    }
 }
 
 /// The report.
 #[must_use]
-pub fn assemble(material: Material<'_>) -> ResearchReport {
+pub fn assemble(material: Material<'_>, synthesis: Synthesis) -> ResearchReport {
     let pack = material.pack;
-    let goal = words_of(material.facets.first().map_or("", |facet| &facet.text));
-    let inputs = vec![material.pack_uri.to_string(), format!("swh:1:rev:{}", pack.commit)];
+    let mut inputs = vec![material.pack_uri.to_string()];
+    inputs.extend(material.bundle_uri.map(|uri| uri.to_string()));
+    inputs.push(format!("swh:1:rev:{}", pack.commit));
     ResearchReport {
         header: Header::of(ResearchReport::SCHEMA),
-        executive_summary: summary(pack, &goal),
-        options: options(pack, material.facets, &goal),
-        open_questions: open_questions(&material),
-        citations: citations(pack),
+        executive_summary: synthesis.executive_summary,
+        options: synthesis.options,
+        open_questions: synthesis.open_questions,
+        citations: citations(pack, material.web),
         question: material.question,
         commit: pack.commit.clone(),
         preset: material.preset,
@@ -75,30 +102,102 @@ pub fn assemble(material: Material<'_>) -> ResearchReport {
     }
 }
 
+/// What the sources say by themselves, without a model.
+#[must_use]
+pub fn extract(material: &Material<'_>) -> Synthesis {
+    let goal = words_of(material.facets.first().map_or("", |facet| &facet.text));
+    let sources = sources(material);
+    Synthesis {
+        executive_summary: summary(material, &sources, &goal),
+        options: options(material, &sources, &goal),
+        open_questions: open_questions(material, &sources),
+    }
+}
+
+/// A passage that can be quoted.
+struct Source<'a> {
+    id: &'a str,
+    /// The path of a file, or the address of a page.
+    place: &'a str,
+    kind: SourceKind,
+    found_for: &'a str,
+    text: &'a str,
+}
+
+/// What a passage is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SourceKind {
+    Document,
+    Code,
+    Web,
+}
+
+/// What can be quoted, the repository first.
+fn sources<'a>(material: &'a Material<'_>) -> Vec<Source<'a>> {
+    let own = material.pack.passages.iter().map(|passage| Source {
+        id: &passage.id,
+        place: &passage.path,
+        kind: match passage.source {
+            PassageSource::Document => SourceKind::Document,
+            PassageSource::Code => SourceKind::Code,
+        },
+        found_for: &passage.found_for,
+        text: &passage.text,
+    });
+    let mut cited: Vec<&WebPassage> = material.web.iter().flat_map(|request| &request.selected).collect();
+    cited.sort_by_key(|passage| rank(&passage.id));
+    let web = cited.into_iter().filter_map(|passage| {
+        let (id, place, found_for) = (&*passage.id, &*passage.url, &*passage.found_for);
+        Some(Source { id, place, kind: SourceKind::Web, found_for, text: passage.text.as_deref()? })
+    });
+    own.chain(web).collect()
+}
+
+/// The place of a passage of the web among the others.
+fn rank(id: &str) -> usize {
+    id.get(1..).and_then(|number| number.parse().ok()).unwrap_or(usize::MAX)
+}
+
 fn words_of(text: &str) -> BTreeSet<String> {
     terms(text).into_iter().map(|term| term.stem).collect()
 }
 
-/// How many of these words a passage has, in its text or its path.
-fn overlap(words: &BTreeSet<String>, passage: &EvidencePassage) -> usize {
-    words_of(&format!("{} {}", passage.path, passage.text)).intersection(words).count()
+/// How many of these words a passage has, in its text or its place.
+fn overlap(words: &BTreeSet<String>, source: &Source<'_>) -> usize {
+    words_of(&format!("{} {}", source.place, source.text)).intersection(words).count()
 }
 
-fn summary(pack: &KnowledgeEvidencePack, goal: &BTreeSet<String>) -> String {
-    let about_goal = pack.passages.iter().filter(|passage| passage.found_for == "goal");
-    let quotes: Vec<String> = about_goal
-        .filter_map(|passage| best_sentence(passage, goal).map(|quote| format!("“{quote}” [{}]", passage.id)))
-        .take(MAX_SENTENCES)
-        .collect();
-    if quotes.is_empty() {
-        let searched = pack.searched;
-        return format!("Nothing in the {} files that were searched speaks of the goal.", searched.files);
+fn summary(material: &Material<'_>, sources: &[Source<'_>], goal: &BTreeSet<String>) -> String {
+    let quotes = |web: bool, most: usize| -> Vec<String> {
+        let about_goal = sources.iter().filter(|source| source.found_for == "goal");
+        about_goal
+            .filter(|source| (source.kind == SourceKind::Web) == web)
+            .filter_map(|source| {
+                best_sentence(source, goal).map(|quote| format!("“{quote}” [{}]", source.id))
+            })
+            .take(most)
+            .collect()
+    };
+    let mut sentences = quotes(false, MAX_SENTENCES);
+    sentences.extend(quotes(true, MAX_WEB_SENTENCES));
+    if sentences.is_empty() {
+        let searched = material.pack.searched.files;
+        sentences.push(format!("Nothing in the {searched} files that were searched speaks of the goal."));
     }
-    quotes.join(" ")
+    let selected = || material.web.iter().flat_map(|request| &request.selected);
+    let untold: Vec<&str> =
+        selected().filter(|passage| passage.text.is_none()).map(|passage| passage.id.as_str()).collect();
+    if !untold.is_empty() {
+        sentences.push(format!(
+            "What was read outside of the repository is named and not quoted, because this capture mode stores no text of it [{}].",
+            untold.join(", ")
+        ));
+    }
+    sentences.join(" ")
 }
 
 /// The sentence of a passage with most of these words; the earliest of several.
-fn best_sentence(passage: &EvidencePassage, words: &BTreeSet<String>) -> Option<String> {
+fn best_sentence(passage: &Source<'_>, words: &BTreeSet<String>) -> Option<String> {
     let sentences = sentences(passage);
     let scored = sentences.into_iter().map(|sentence| {
         let score = words_of(&sentence).intersection(words).count();
@@ -114,14 +213,14 @@ fn best_sentence(passage: &EvidencePassage, words: &BTreeSet<String>) -> Option<
 }
 
 /// The sentences of a document, across its lines; the lines of code, without the marks of a comment.
-fn sentences(passage: &EvidencePassage) -> Vec<String> {
+fn sentences(passage: &Source<'_>) -> Vec<String> {
     let lines = passage
         .text
         .lines()
         .map(|line| line.trim().trim_start_matches(['/', '#', '*', '!', '-', '>']).trim());
-    match passage.source {
-        PassageSource::Code => lines.filter(|line| !line.is_empty()).map(str::to_owned).collect(),
-        PassageSource::Document => {
+    match passage.kind {
+        SourceKind::Code => lines.filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+        SourceKind::Document | SourceKind::Web => {
             let mut paragraphs = vec![String::new()];
             for line in lines {
                 // A row of a table and an empty line stand for themselves.
@@ -151,36 +250,42 @@ fn shortened(sentence: &str) -> String {
     }
 }
 
-/// The files where the work could begin: those of the passages for the goal, in their order.
-fn options(pack: &KnowledgeEvidencePack, facets: &[Facet], goal: &BTreeSet<String>) -> Vec<ResearchOption> {
-    let mut paths: Vec<&str> = Vec::new();
-    for passage in
-        pack.passages.iter().filter(|passage| matches!(passage.found_for.as_str(), "goal" | "named"))
-    {
-        if !paths.contains(&passage.path.as_str()) {
-            paths.push(&passage.path);
+/// The places where the work could begin: those of the passages for the goal, in their order. One is kept for what is
+/// outside of the repository, where that has something.
+fn options(material: &Material<'_>, sources: &[Source<'_>], goal: &BTreeSet<String>) -> Vec<ResearchOption> {
+    let places = |web: bool| {
+        let mut places: Vec<&str> = Vec::new();
+        let leading = sources.iter().filter(|source| matches!(source.found_for, "goal" | "named"));
+        for source in leading.filter(|source| (source.kind == SourceKind::Web) == web) {
+            if !places.contains(&source.place) {
+                places.push(source.place);
+            }
         }
-    }
-    let options = paths.into_iter().take(MAX_OPTIONS).enumerate();
-    options.map(|(place, path)| option(pack, facets, goal, path, place == 0)).collect()
+        places
+    };
+    let web = places(true);
+    let own = places(false).into_iter().take(MAX_OPTIONS - usize::from(!web.is_empty()));
+    let leading = own.chain(web).take(MAX_OPTIONS).enumerate();
+    leading.map(|(rank, place)| option(material, sources, goal, place, rank == 0)).collect()
 }
 
 fn option(
-    pack: &KnowledgeEvidencePack,
-    facets: &[Facet],
+    material: &Material<'_>,
+    sources: &[Source<'_>],
     goal: &BTreeSet<String>,
-    path: &str,
+    place: &str,
     first: bool,
 ) -> ResearchOption {
-    let passages: Vec<&EvidencePassage> =
-        pack.passages.iter().filter(|passage| passage.path == path).collect();
-    let changes: Vec<&EvidenceChange> = pack.changes.iter().filter(|change| change.path == path).collect();
+    let passages: Vec<&Source<'_>> = sources.iter().filter(|source| source.place == place).collect();
+    let changes: Vec<&EvidenceChange> =
+        material.pack.changes.iter().filter(|change| change.path == place).collect();
     let covered = passages.iter().map(|passage| overlap(goal, passage)).max().unwrap_or(0);
     let confidence = confidence(covered, goal.len());
     let quote = passages.iter().find_map(|passage| best_sentence(passage, goal));
     let mut tradeoffs =
         vec![format!("One of its passages has {covered} of the goal's {} words.", goal.len())];
-    let others: Vec<&str> = facets
+    let others: Vec<&str> = material
+        .facets
         .iter()
         .skip(1)
         .filter(|facet| {
@@ -192,18 +297,23 @@ fn option(
     if !others.is_empty() {
         tradeoffs.push(format!("It also speaks of {}.", others.join(", ")));
     }
-    tradeoffs.push(match passages.first().map(|passage| passage.source) {
-        Some(PassageSource::Document) => "A document: it says what is meant, not what is done.".to_owned(),
-        Some(PassageSource::Code) | None => "Code: it says what is done, not always why.".to_owned(),
-    });
+    let kind = passages.first().map_or(SourceKind::Code, |passage| passage.kind);
+    let (begin, weighed) = match kind {
+        SourceKind::Document => ("Begin with", "A document: it says what is meant, not what is done."),
+        SourceKind::Code => ("Begin with", "Code: it says what is done, not always why."),
+        SourceKind::Web => {
+            ("Read", "From outside: nobody here answers for it, and it may say something else today.")
+        }
+    };
+    tradeoffs.push(weighed.to_owned());
     if let Some(change) = changes.first() {
         let day = change.at.to_string();
         let day = day.get(..10).unwrap_or(&day);
         tradeoffs.push(format!("Last changed on {day}: “{}” [{}].", change.subject, change.id));
     }
-    let ids = passages.iter().map(|passage| passage.id.clone());
+    let ids = passages.iter().map(|passage| passage.id.to_owned());
     ResearchOption {
-        title: format!("Begin with `{path}`"),
+        title: format!("{begin} `{place}`"),
         summary: quote
             .map_or_else(|| "It is named in the question.".to_owned(), |quote| format!("“{quote}”")),
         tradeoffs,
@@ -224,19 +334,19 @@ const fn confidence(covered: usize, words: usize) -> Confidence {
 }
 
 /// Whether a passage has at least half of these words.
-fn is_answered(words: &BTreeSet<String>, passage: &EvidencePassage) -> bool {
+fn is_answered(words: &BTreeSet<String>, passage: &Source<'_>) -> bool {
     !words.is_empty() && overlap(words, passage) * 2 >= words.len()
 }
 
 /// The parts of the question of which no passage has half of the words.
-fn open_questions(material: &Material<'_>) -> Vec<String> {
+fn open_questions(material: &Material<'_>, sources: &[Source<'_>]) -> Vec<String> {
     let mut open = Vec::new();
     for (facet, unknown) in material.facets.iter().zip(material.unknown_words) {
         let words = words_of(&facet.text);
         let text = if facet.name == "goal" { &material.question.goal } else { &facet.text };
         if words.is_empty() {
             open.push(format!("{} has no word to search for: “{text}”.", capitalized(&facet.name)));
-        } else if !material.pack.passages.iter().any(|passage| is_answered(&words, passage)) {
+        } else if !sources.iter().any(|source| is_answered(&words, source)) {
             let nowhere = match &unknown[..] {
                 [] => String::new(),
                 unknown => format!(" Nowhere in the repository: {}.", unknown.join(", ")),
@@ -253,20 +363,32 @@ fn capitalized(text: &str) -> String {
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
-fn citations(pack: &KnowledgeEvidencePack) -> Vec<Citation> {
+fn citations(pack: &KnowledgeEvidencePack, web: &[WebRequest]) -> Vec<Citation> {
     let passages = pack.passages.iter().map(|passage| Citation {
         id: passage.id.clone(),
-        path: passage.path.clone(),
-        lines: Some(passage.lines),
-        commit: passage.commit.clone(),
+        place: CitedPlace::Passage {
+            path: passage.path.clone(),
+            lines: passage.lines,
+            commit: passage.commit.clone(),
+        },
         digest: passage.digest,
     });
     let changes = pack.changes.iter().map(|change| Citation {
         id: change.id.clone(),
-        path: change.path.clone(),
-        lines: None,
-        commit: change.commit.clone(),
+        place: CitedPlace::Change { path: change.path.clone(), commit: change.commit.clone() },
         digest: change.digest,
     });
-    passages.chain(changes).collect()
+    let outside = web.iter().flat_map(|request| {
+        request.selected.iter().map(|passage| Citation {
+            id: passage.id.clone(),
+            place: CitedPlace::Web {
+                url: passage.url.clone(),
+                content_hash: passage.content_hash,
+                lines: passage.lines,
+                retrieved_at: request.retrieved_at,
+            },
+            digest: passage.digest,
+        })
+    });
+    passages.chain(changes).chain(outside).collect()
 }

@@ -124,6 +124,11 @@ impl Corpus {
     /// Adds a file.
     pub fn add(&mut self, path: String, text: String) {
         let source = source_of(&path);
+        self.add_as(source, path, text);
+    }
+
+    /// Adds a text from this place, of which it is known what it is.
+    pub fn add_as(&mut self, source: PassageSource, path: String, text: String) {
         let of_path = stems(&path);
         for piece in cut(&text, source) {
             let own = stems(&text[piece.bytes.clone()]);

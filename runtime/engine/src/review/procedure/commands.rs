@@ -156,6 +156,6 @@ impl Review<'_> {
         } else {
             Sandbox::Off
         };
-        ChildSpec { argv: argv.to_vec(), cwd: worktree.to_owned(), env, sandbox, limits }
+        ChildSpec { argv: argv.to_vec(), cwd: worktree.to_owned(), env, sandbox, limits, call: None }
     }
 }
