@@ -5,8 +5,8 @@ mod damage;
 mod disk;
 mod killed;
 mod points;
-mod service;
 mod power;
+mod service;
 
 use crate::oracles::Broken;
 use crate::round::Round;
