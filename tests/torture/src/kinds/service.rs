@@ -10,7 +10,6 @@ use tokio::runtime::Builder;
 use windlass_capsule::open_read_only;
 use windlass_domain::event::{Event, EventData, Stream};
 use windlass_domain::id::RunId;
-use windlass_domain::run::Outcome;
 use windlass_domain::run::event::RunEvent;
 use windlass_domain::run::step::OnInterrupt;
 use windlass_failpoint::Place;
@@ -172,8 +171,8 @@ async fn inject(round: &mut Round, town: &Town, fault: Fault, number: u32) -> bo
     }
 }
 
-/// No process works in the home, no folder of a run that has ended is left, and every worktree is one of a run that can be
-/// continued: one that succeeded has taken its own away.
+/// No process works in the home, no folder of a run that has ended is left, and every worktree is one of a run in the record:
+/// those of runs that can be continued stay, and so may one whose removal a crash cut short, until somebody cleans up.
 fn nothing_is_left(round: &mut Round, town: &Town, events: &[Event]) -> Result<(), Broken> {
     round.ask(Oracle::Nothing, || {
         for left in processes_of(town.home.path()) {
@@ -190,20 +189,18 @@ fn nothing_is_left(round: &mut Round, town: &Town, events: &[Event]) -> Result<(
         let worktrees = town.repository.git(&["worktree", "list", "--porcelain"]);
         let paths = worktrees.lines().filter_map(|line| line.strip_prefix("worktree "));
         let left = paths.filter(|path| Path::new(path) != town.repository.path());
-        match left.map(Path::new).find(|path| !has_stopped_run(path, events)) {
-            Some(path) => Err(format!("{} is left, and its run is not to be continued", path.display())),
+        match left.map(Path::new).find(|path| !has_ended_run(path, events)) {
+            Some(path) => Err(format!("{} is left, and no run in the record is its own", path.display())),
             None => Ok(()),
         }
     })
 }
 
-/// Whether the run that a worktree is named after is in the record, and ended without success.
-fn has_stopped_run(worktree: &Path, events: &[Event]) -> bool {
+/// Whether the run that a worktree is named after is in the record, and has ended.
+fn has_ended_run(worktree: &Path, events: &[Event]) -> bool {
     let named = worktree.parent().and_then(|run| run.file_name()?.to_str()?.parse::<RunId>().ok());
     events.iter().any(|event| match (&event.stream, &event.data) {
-        (Stream::Run { run_id }, EventData::Run(RunEvent::Ended { outcome, .. })) => {
-            Some(*run_id) == named && *outcome != Outcome::Succeeded
-        }
+        (Stream::Run { run_id }, EventData::Run(RunEvent::Ended { .. })) => Some(*run_id) == named,
         _ => false,
     })
 }
