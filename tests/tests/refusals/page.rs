@@ -18,7 +18,7 @@ result document. A refusal changes nothing. A hint that begins with `windlass` c
 const STANDS_FOR: [(&str, &str); 8] = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "019a9f3c-2b1e-7000-8000-000000000001"),
     (r"\b[0-9a-f]{64}\b", "5b0c…"),
-    (r"\b\d+ bytes", "4096 bytes"),
+    (r"\b\d+ (bytes|are)\b", "4096 $1"),
     (r"/\S*/windlass-repository-\w+", "/home/kim/parser"),
     (r"/\S*/windlass-test-\w+/state", "/home/kim/.local/state"),
     (r"/\S*/windlass-test-\w+", "/home/kim"),
