@@ -126,8 +126,8 @@ impl Report {
                 line.name.clone(),
                 amount(line.ours.median, line.unit),
                 amount(line.beside.median, line.unit),
-                format!("{:.2} ×", line.ratio),
-                format!("{:.2}–{:.2}", line.ratio_low, line.ratio_high),
+                finite(line.ratio, format!("{:.2} ×", line.ratio)),
+                finite(line.ratio, format!("{:.2}–{:.2}", line.ratio_low, line.ratio_high)),
                 line.goal.to_string(),
                 if line.met { "met" } else { "not met" }.to_owned(),
             ]);
@@ -147,6 +147,11 @@ impl Report {
         }
         text
     }
+}
+
+/// A text about a ratio; nothing where the other side is nothing and there is no ratio.
+fn finite(ratio: f64, text: String) -> String {
+    if ratio.is_finite() { text } else { String::new() }
 }
 
 /// A figure with as many digits as it can carry, and its unit.

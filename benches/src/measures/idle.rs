@@ -1,5 +1,7 @@
 //! A service that has nothing to do: how often it wakes up, and how much memory it holds that is its own.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
@@ -30,8 +32,9 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Line>> {
 
 /// Both services side by side, over one window.
 async fn watch(bench: &Bench, window: Duration) -> anyhow::Result<(Samples, Samples)> {
-    /// What a service does behind its first answer is over by then.
-    const SETTLED: Duration = Duration::from_secs(3);
+    /// What a service does behind its first answer is over by then, and the threads that did it have ended: tokio keeps one that
+    /// has nothing to do for ten seconds.
+    const SETTLED: Duration = Duration::from_secs(12);
     let bus = Activating::start(bench).await?;
     for service in [WINDLASS, SMALLEST] {
         bus.call(service).await?;
@@ -42,23 +45,34 @@ async fn watch(bench: &Bench, window: Duration) -> anyhow::Result<(Samples, Samp
     tokio::time::sleep(window).await;
     let after = (switches(ours)?, switches(beside)?);
     let per_minute = |count: u64| count as f64 * 60.0 / window.as_secs_f64();
-    let wakes =
-        Samples { ours: vec![per_minute(after.0 - before.0)], beside: vec![per_minute(after.1 - before.1)] };
+    let wakes = Samples {
+        ours: vec![per_minute(since(&before.0, &after.0))],
+        beside: vec![per_minute(since(&before.1, &after.1))],
+    };
     let memory =
         Samples { ours: vec![anonymous_kib(ours)? as f64], beside: vec![anonymous_kib(beside)? as f64] };
     bus.close().await?;
     Ok((wakes, memory))
 }
 
-/// How often the threads of a process left a processor, by their own will or not; see proc_pid_status(5).
-fn switches(pid: u32) -> anyhow::Result<u64> {
-    let mut count = 0;
+/// How often each thread of a process left a processor, by its own will or not.
+type Switches = BTreeMap<OsString, u64>;
+
+/// The counts of all threads; see proc_pid_status(5).
+fn switches(pid: u32) -> anyhow::Result<Switches> {
+    let mut threads = Switches::new();
     for task in fs::read_dir(format!("/proc/{pid}/task")).context("the service has ended")? {
-        let status = fs::read_to_string(task?.path().join("status"))?;
-        count += number_of(&status, "voluntary_ctxt_switches:")?
-            + number_of(&status, "nonvoluntary_ctxt_switches:")?;
+        let task = task?;
+        let status = fs::read_to_string(task.path().join("status"))?;
+        let voluntary = number_of(&status, "voluntary_ctxt_switches:")?;
+        threads.insert(task.file_name(), voluntary + number_of(&status, "nonvoluntary_ctxt_switches:")?);
     }
-    Ok(count)
+    Ok(threads)
+}
+
+/// How often threads left a processor between two looks. One that ended meanwhile is not counted.
+fn since(before: &Switches, after: &Switches) -> u64 {
+    after.iter().map(|(thread, count)| count - before.get(thread).copied().unwrap_or(0)).sum()
 }
 
 /// The anonymous memory of a process that is in use, in KiB.
