@@ -197,6 +197,23 @@ impl Kind {
     }
 }
 
+/// What the resolver and TLS say comes through the connection that they are part of.
+fn io_in_words(error: &std::io::Error) -> String {
+    let inner = error.get_ref();
+    match (
+        inner.and_then(|inner| inner.downcast_ref::<NotPublic>()),
+        inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()),
+    ) {
+        (Some(not_public), _) => not_public.to_string(),
+        (None, Some(error)) => tls_in_words(error),
+        (None, None) => format!("the connection failed: {error}"),
+    }
+}
+
+fn tls_in_words(error: &rustls::Error) -> String {
+    format!("its certificate or its TLS is refused: {error}")
+}
+
 fn too_slow() -> String {
     "it did not come in time, or could not be read through in it".to_owned()
 }
@@ -206,11 +223,8 @@ fn in_words(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(_) => too_slow(),
         ureq::Error::HostNotFound => "its host is not known".to_owned(),
-        ureq::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<NotPublic>()) {
-            Some(not_public) => not_public.to_string(),
-            None => format!("the connection failed: {error}"),
-        },
-        ureq::Error::Rustls(error) => format!("its certificate or its TLS is refused: {error}"),
+        ureq::Error::Io(error) => io_in_words(error),
+        ureq::Error::Rustls(error) => tls_in_words(error),
         ureq::Error::Protocol(_) | ureq::Error::Http(_) => "it does not speak HTTP as it should".to_owned(),
         error => format!("it cannot be had: {error}"),
     }

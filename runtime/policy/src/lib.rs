@@ -17,7 +17,7 @@ mod rule;
 pub mod secrets;
 mod standard;
 
-pub use address::{AddressPattern, BadAddress, WebAddress, is_public};
+pub use address::{AddressPattern, BadAddress, WebAddress};
 pub use approval::{Approved, rule_of};
 pub use explain::{Explanation, LayerSaid, RuleLooked};
 pub use judge::{Ask, CheckOrigin, Judgement, UnknownOrigin};

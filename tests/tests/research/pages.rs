@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+
+/// The first byte of whoever expects TLS, which this server does not speak.
+const TLS_HANDSHAKE: u8 = 22;
 
 /// What a path is answered with.
 #[derive(Clone)]
@@ -81,7 +84,14 @@ impl Pages {
 }
 
 impl State {
-    fn serve(&self, stream: TcpStream) -> std::io::Result<()> {
+    fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let mut first = [0];
+        stream.peek(&mut first)?;
+        if first == [TLS_HANDSHAKE] {
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")?;
+            stream.shutdown(Shutdown::Write)?;
+            return stream.read_to_end(&mut Vec::new()).map(drop);
+        }
         let mut lines = BufReader::new(stream.try_clone()?).lines();
         let first = lines.next().transpose()?.unwrap_or_default();
         let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
