@@ -32,8 +32,8 @@ pub fn beyond(context: &MaieuticContext, change: &TreeDiff) -> Option<String> {
     let bounds = &context.delegation_bounds;
     let patterns = |texts: &[String]| texts.iter().map(|text| PathPattern::new(text)).collect::<Vec<_>>();
     let (may_edit, must_not_touch) = (patterns(&bounds.may_edit), patterns(&bounds.must_not_touch));
-    let names = change.files.iter().flat_map(|file| [Some(&file.path), file.old_path.as_ref()]).flatten();
-    names.into_iter().find_map(|path| {
+    let mut names = change.files.iter().flat_map(|file| [Some(&file.path), file.old_path.as_ref()]).flatten();
+    names.find_map(|path| {
         if let Some(pattern) = must_not_touch.iter().find(|pattern| pattern.covers(path)) {
             return Some(format!("`{path}` must not be touched (`{}`)", pattern.text()));
         }
