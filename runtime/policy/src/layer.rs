@@ -242,7 +242,7 @@ impl Layer {
         if let Some(rule) = file.rule.iter().find(|rule| !names.insert(rule.id.as_str())) {
             return Err(BadLayer::TwiceNamed { origin: origin(), id: rule.id.clone() });
         }
-        check_providers(kind, &origin, &file.research.provider)?;
+        check_providers(kind, origin, &file.research.provider)?;
         Ok(Self { kind, file })
     }
 
