@@ -11,7 +11,7 @@ use crate::convert::{Received, to_fields, to_json};
 /// Reads bytes as an `a{sv}` and that as each request whose fields are a caller's own. What was understood can be sent again,
 /// unless it is nested deeper than the bus allows.
 pub fn arguments(bytes: &[u8]) {
-    let data = Data::new(bytes, Context::new_dbus(LE, 0));
+    let data = Data::new(bytes, Context::new(LE, 0));
     let Ok((fields, _)) = data.deserialize::<Received>() else { return };
     let Ok(value) = to_json(fields) else { return };
     // Only that it comes to an answer is asked.
