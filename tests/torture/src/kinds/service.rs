@@ -212,7 +212,7 @@ fn entries(folder: &Path) -> Vec<String> {
 
 fn check_record(round: &mut Round, town: &Town) -> Result<(), Broken> {
     let capsule = town.home.state().join("capsule");
-    check_capsule(round, &capsule, &Acknowledged::default(), &Effects::default())?;
+    check_capsule(round.asked(), &capsule, &Acknowledged::default(), &Effects::default())?;
     let reader = open_read_only(&capsule)
         .map_err(|error| Broken { oracle: Oracle::Kept, what: format!("it does not open: {error}") })?;
     let events = all_events(&reader)?;
