@@ -3,6 +3,7 @@
 mod approvals;
 mod cache;
 mod children;
+mod projections;
 mod record;
 mod repository;
 mod web;
@@ -37,6 +38,7 @@ use crate::tree::worktree::WorktreeMessage;
 use approvals::RunApprovals;
 use cache::CacheFiles;
 use children::HeldChildren;
+use projections::RunProjections;
 use record::RunRecord;
 use repository::RunRepository;
 use web::WebPages;
@@ -94,7 +96,13 @@ impl Attempt {
                 time_ms: policy.approval_time_ms(),
             }),
             cache: Arc::new(CacheFiles { folder: self.shared.folders.check_cache() }),
+            projections: Arc::new(self.projections(policy.clone())),
         })
+    }
+
+    /// The files for people, where this policy puts them.
+    pub(crate) fn projections(&self, policy: Policy) -> RunProjections {
+        RunProjections { shared: Arc::clone(&self.shared), run: Arc::clone(&self.run), policy }
     }
 }
 

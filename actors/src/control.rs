@@ -8,6 +8,7 @@ pub(crate) mod faults;
 mod items;
 mod places;
 mod policy;
+mod projections;
 mod range;
 mod resume;
 mod runs;
@@ -27,12 +28,12 @@ use windlass_contract::error::Fault;
 use windlass_contract::request::{
     AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
     ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
-    ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    ReadEvents, RebuildProjections, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::{
     Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList,
-    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus,
-    Verification,
+    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RebuiltProjections, ReplayedRun, RunPage,
+    RunView, ServiceStatus, Verification,
 };
 use windlass_domain::workspace::Workspace;
 use windlass_engine::ports::SandboxSupport;
@@ -147,6 +148,10 @@ impl Control for Local {
         capsule::verify(&self.shared, request).await
     }
 
+    async fn replay_run(&self, request: RunRef) -> Result<ReplayedRun, Fault> {
+        capsule::replay::replay(&self.shared, request.run_id).await
+    }
+
     async fn export_run(&self, request: ExportRun) -> Result<ExportedRun, Fault> {
         capsule::export::export(&self.shared, request).await
     }
@@ -165,6 +170,10 @@ impl Control for Local {
 
     async fn backup_capsule(&self, request: BackupCapsule) -> Result<CapsuleCopy, Fault> {
         capsule::backup::backup(&self.shared, request).await
+    }
+
+    async fn rebuild_projections(&self, request: RebuildProjections) -> Result<RebuiltProjections, Fault> {
+        projections::rebuild(&self.shared, request).await
     }
 
     async fn show_policy(&self, request: ShowPolicy) -> Result<PolicyView, Fault> {

@@ -14,6 +14,7 @@ mod clock;
 mod control;
 mod folders;
 mod offline;
+mod projections;
 mod runtime;
 mod shared;
 mod store;

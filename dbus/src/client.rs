@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use windlass_contract::request::{
     AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
     ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
-    ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    ReadEvents, RebuildProjections, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use windlass_contract::view::{
     Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList,
-    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus,
-    Verification,
+    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RebuiltProjections, ReplayedRun, RunPage,
+    RunView, ServiceStatus, Verification,
 };
 use windlass_contract::{Control, ErrorCode, EventStream, Fault};
 use windlass_domain::workspace::Workspace;
@@ -211,6 +211,12 @@ impl Control for BusControl {
         call::view(found)
     }
 
+    async fn replay_run(&self, request: RunRef) -> Result<ReplayedRun, Fault> {
+        let body = (request.run_id.to_string(),);
+        let (replayed,) = self.call_within(Deadline::None, "ReplayRun", &body).await?;
+        call::view(replayed)
+    }
+
     async fn export_run(&self, request: ExportRun) -> Result<ExportedRun, Fault> {
         let mut arguments = Arguments::of(&request)?;
         let body = (arguments.text("run_id")?, arguments.options());
@@ -237,6 +243,12 @@ impl Control for BusControl {
     async fn backup_capsule(&self, request: BackupCapsule) -> Result<CapsuleCopy, Fault> {
         let (copy,) = self.call_within(Deadline::None, "BackupCapsule", &(request.folder,)).await?;
         call::view(copy)
+    }
+
+    async fn rebuild_projections(&self, request: RebuildProjections) -> Result<RebuiltProjections, Fault> {
+        let options = Arguments::of(&request)?.options();
+        let (rebuilt,) = self.call_within(Deadline::None, "RebuildProjections", &(options,)).await?;
+        call::view(rebuilt)
     }
 
     async fn show_policy(&self, request: ShowPolicy) -> Result<PolicyView, Fault> {

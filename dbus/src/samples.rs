@@ -384,6 +384,7 @@ pub(crate) fn run_view() -> impl Strategy<Value = RunView> {
             ended,
             artifacts,
             projection_paths: Vec::new(),
+            unwritten_projections: Vec::new(),
             worktree_path,
             branch_name: None,
             last_seq: Seq(last_seq),

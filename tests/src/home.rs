@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use windlass_actors::{CHECKPOINT_EVERY, Config, Folders, Recover, Runtime, StoreCheck};
+use windlass_actors::{CHECKPOINT_EVERY, Config, Folders, Local, Recover, Runtime, StoreCheck};
 use windlass_process::Launcher;
 
 /// A home folder with nothing in it.
@@ -191,7 +191,23 @@ impl Home {
             .await
             .unwrap_or_else(|error| panic!("the tree does not start: {error:?}"))
     }
+
+    /// Ends a tree of this home, so that its capsule can be opened again in this process.
+    ///
+    /// # Panics
+    /// Somebody reads it still.
+    pub async fn end(&self, runtime: Runtime, control: Local) {
+        drop(control);
+        runtime.stop().await;
+        assert!(
+            windlass_capsule::wait_until_closed(&self.state().join("capsule"), LAST_READER),
+            "a clone of its control is kept somewhere"
+        );
+    }
 }
+
+/// How long the last reader of an ended tree may take: it is in the middle of one short snapshot at most.
+const LAST_READER: Duration = Duration::from_secs(60);
 
 /// The `windlass` binary, which cargo builds beside the tests when the whole workspace is tested.
 ///

@@ -21,5 +21,7 @@ pub use home::{Home, Output, binary, has_program};
 pub use machine::{Held, Machine, USER, USER_HOME};
 pub use process::{Left, processes_of, wait_for_end_of, wait_until_gone};
 pub use repository::{Fingerprint, Repository};
-pub use story::{artifact, caller, check_schema, check_schema_of, document, follow, prepare, review, show};
+pub use story::{
+    artifact, assert_replays, caller, check_schema, check_schema_of, document, follow, prepare, review, show,
+};
 pub use terminal::Terminal;

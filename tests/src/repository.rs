@@ -140,6 +140,19 @@ impl Repository {
     }
 }
 
+impl Fingerprint {
+    /// The same without what stands below a folder of the checkout.
+    #[must_use]
+    pub fn beside(mut self, repository: &Repository, folder: &str) -> Self {
+        let place = repository.path().join(folder);
+        self.files.retain(|path, _| !path.starts_with(&place));
+        let below = format!(" {folder}/");
+        let lines = self.status.lines().filter(|line| !line.contains(&below));
+        self.status = lines.collect::<Vec<_>>().join("\n");
+        self
+    }
+}
+
 fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in std::fs::read_dir(folder).expect("the checkout can be read") {
         let entry = entry.expect("the checkout can be read");

@@ -78,6 +78,20 @@ pub async fn show(control: &dyn Control, run_id: RunId) -> RunView {
     control.show_run(RunRef { run_id }).await.expect("a run can be shown")
 }
 
+/// That the journal of a run that has ended gives the stored bytes of each of its artifacts.
+///
+/// # Panics
+/// It gives others, or the run cannot be replayed.
+pub async fn assert_replays(control: &dyn Control, run_id: RunId) {
+    let replayed = control.replay_run(RunRef { run_id }).await;
+    let replayed = replayed.unwrap_or_else(|fault| panic!("the run cannot be replayed: {fault:?}"));
+    let run = show(control, run_id).await;
+    let stored: Vec<_> = run.artifacts.iter().map(|artifact| artifact.artifact.path.clone()).collect();
+    let replayed_paths: Vec<_> = replayed.artifacts.iter().map(|artifact| artifact.path.clone()).collect();
+    assert_eq!(replayed_paths, stored, "{replayed:?}");
+    assert!(replayed.same, "{replayed:?}");
+}
+
 /// The bytes of a run's artifact; none where it stored none of this path.
 ///
 /// # Panics

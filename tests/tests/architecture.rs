@@ -10,7 +10,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use regex::Regex;
 
 /// Which crates of this workspace each crate may use outside its tests.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("windlass-failpoint", &[]),
     ("windlass-domain", &[]),
     ("windlass-policy", &["windlass-domain"]),
@@ -20,6 +20,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("windlass-git", &["windlass-domain", "windlass-policy"]),
     ("windlass-mcp", &["windlass-domain"]),
     ("windlass-process", &["windlass-failpoint", "windlass-domain", "windlass-policy"]),
+    ("windlass-projection", &["windlass-domain", "windlass-policy"]),
     ("windlass-web", &["windlass-domain", "windlass-policy"]),
     (
         "windlass-actors",
@@ -32,6 +33,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "windlass-engine",
             "windlass-git",
             "windlass-process",
+            "windlass-projection",
             "windlass-web",
         ],
     ),

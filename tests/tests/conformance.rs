@@ -13,9 +13,10 @@ use windlass_contract::error::{ErrorCode, Fault};
 use windlass_contract::request::{
     AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
     ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
-    PersonsAnswer, ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    PersonsAnswer, ReadEvents, RebuildProjections, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule,
+    WatchRun,
 };
-use windlass_contract::view::ExportView;
+use windlass_contract::view::{ExportView, ReplayedRun};
 use windlass_domain::capture::CaptureMode;
 use windlass_domain::event::EventData;
 use windlass_domain::id::{ItemId, RunId, Seq};
@@ -368,6 +369,12 @@ fn plain(mut view: windlass_contract::view::RunView) -> windlass_contract::view:
     view
 }
 
+/// The replay without what differs between two equal runs.
+fn plain_replay(replayed: ReplayedRun) -> (bool, Vec<String>, Vec<String>) {
+    let paths = replayed.artifacts.into_iter().map(|artifact| artifact.path.to_string()).collect();
+    (replayed.same, paths, replayed.problems)
+}
+
 /// What is done with the record as a whole.
 async fn keeping(told: &mut Transcript, control: &dyn Control, home: &Home, run_id: RunId) {
     let export = |run_id, capture_mode| ExportRun { run_id, capture_mode };
@@ -404,6 +411,15 @@ async fn keeping(told: &mut Transcript, control: &dyn Control, home: &Home, run_
     told.tell("cancel it", control.cancel_run(caller(), cancel).await);
     let again = control.export_run(export(imported, CaptureMode::PromptsOnly)).await;
     told.tell("export it again", again.map(|_| ()));
+    told.tell("replay", control.replay_run(RunRef { run_id }).await.map(plain_replay));
+    told.tell("replay an import", control.replay_run(RunRef { run_id: imported }).await);
+    told.tell("replay an unknown run", control.replay_run(RunRef { run_id: nobody }).await);
+    let look = RebuildProjections { folder: None, check: true };
+    told.tell("look at projections", control.rebuild_projections(look).await);
+    let outside = RebuildProjections { folder: Some("/".to_owned()), check: false };
+    told.tell("rebuild projections of no repository", control.rebuild_projections(outside).await);
+    std::fs::remove_dir_all(home.state().join("projections")).unwrap();
+    told.tell("rebuild projections", control.rebuild_projections(RebuildProjections::default()).await);
     let stats = control.capsule_stats().await.unwrap();
     told.tell("stats", Ok((stats.runs, stats.runs_by_status, stats.workspaces, stats.items, stats.imports)));
     let backup =

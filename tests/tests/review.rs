@@ -7,10 +7,12 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use windlass_actors::{Local, Recover, Runtime};
 use windlass_contract::control::Control;
-use windlass_contract::request::{CancelRun, VerifyCapsule};
+use windlass_contract::request::{CancelRun, ListRuns, VerifyCapsule};
 use windlass_contract::view::RunView;
 use windlass_domain::run::{AttentionReason, BlockedReason, Outcome};
-use windlass_tests::{Gate, Home, Repository, artifact, caller, document, follow, prepare, review, show};
+use windlass_tests::{
+    Gate, Home, Repository, artifact, assert_replays, caller, document, follow, prepare, review, show,
+};
 
 const REPORT: &str = "review/review_report.json";
 const BUNDLE: &str = "review/patch_bundle.json";
@@ -82,6 +84,10 @@ impl Story {
     }
 
     async fn end(self) {
+        let runs = self.control.list_runs(ListRuns::default()).await.unwrap().runs;
+        for run in runs {
+            assert_replays(&self.control, run.run_id).await;
+        }
         assert!(self.control.verify_capsule(VerifyCapsule::default()).await.unwrap().sound);
         self.runtime.stop().await;
     }

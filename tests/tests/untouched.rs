@@ -1,5 +1,6 @@
 //! What is the user's stays as it is, byte for byte, while a review writes, commits and carries its change over: files, index,
-//! HEAD, configuration, branches and stashes, with work of every kind in progress, in every kind of repository.
+//! HEAD, configuration, branches and stashes, with work of every kind in progress, in every kind of repository. The one exception is
+//! told in `projections.rs`: the files of runs, where policy chooses a folder for them, with everything beside that folder compared.
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 use serde_json::{Value, json};

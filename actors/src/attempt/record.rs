@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use uuid::Uuid;
-use windlass_capsule::{Op, WriteError, Written};
+use windlass_capsule::{Op, StagedBlob, WriteError, Written};
 use windlass_domain::digest::Digest;
 use windlass_domain::event::{Event, Stream};
 use windlass_domain::id::HoldId;
 use windlass_domain::item::ItemType;
+use windlass_domain::projection::Projection;
 use windlass_domain::run::Run;
 use windlass_domain::run::command::{Act, RunCommand};
 use windlass_domain::time::Timestamp;
@@ -27,22 +28,46 @@ pub(crate) struct RunRecord {
     pub(crate) work_time: Arc<WorkTime>,
 }
 
-#[async_trait]
-impl Record for RunRecord {
-    async fn commit(&self, acts: Vec<Act>, payloads: Vec<Payload>) -> Result<Vec<Event>, RecordError> {
+impl RunRecord {
+    /// The acts as commands of this attempt.
+    fn commands(&self, acts: Vec<Act>) -> Vec<RunCommand> {
+        let epoch = self.run.epoch;
+        acts.into_iter().map(|act| RunCommand::Act { epoch, act }).collect()
+    }
+
+    async fn stage(&self, payloads: Vec<Payload>) -> Result<Vec<StagedBlob>, RecordError> {
         let mode = self.run.request.capture_mode;
         let mut blobs = Vec::with_capacity(payloads.len());
         for payload in payloads {
             let staged = self.shared.store.stage_for_step(payload.class, mode, payload.bytes).await;
             blobs.push(staged.map_err(refused)?);
         }
-        let epoch = self.run.epoch;
-        let commands = acts.into_iter().map(|act| RunCommand::Act { epoch, act }).collect();
-        let op = Op::Run { run_id: self.run.run_id, commands, blobs };
+        Ok(blobs)
+    }
+
+    async fn write(&self, op: Op) -> Result<Vec<Event>, RecordError> {
         match self.shared.store.write(op).await.map_err(refused)? {
             Written::Run { events } => Ok(events),
             other => Err(RecordError::Corrupt(format!("the writer answered {other:?} to a run's command"))),
         }
+    }
+}
+
+#[async_trait]
+impl Record for RunRecord {
+    async fn commit(&self, acts: Vec<Act>, payloads: Vec<Payload>) -> Result<Vec<Event>, RecordError> {
+        let (run_id, commands, blobs) = (self.run.run_id, self.commands(acts), self.stage(payloads).await?);
+        self.write(Op::Run { run_id, commands, blobs }).await
+    }
+
+    async fn end(
+        &self,
+        acts: Vec<Act>,
+        payloads: Vec<Payload>,
+        projection: Projection,
+    ) -> Result<(), RecordError> {
+        let (run_id, commands, blobs) = (self.run.run_id, self.commands(acts), self.stage(payloads).await?);
+        self.write(Op::EndRun { run_id, commands, blobs, projection }).await.map(drop)
     }
 
     async fn payload(&self, digest: Digest) -> Result<Vec<u8>, RecordError> {

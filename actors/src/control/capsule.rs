@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(super) mod replay;
 pub(super) mod stats;
 
 use windlass_capsule::VerifyOptions;

@@ -31,9 +31,10 @@ pub(super) async fn show(shared: &Arc<Shared>, run_id: RunId) -> Result<RunView,
         let Some(run) = reader.run(run_id)? else { return Ok(None) };
         let artifacts = reader.artifacts(run_id)?;
         let last_seq = reader.last_seq(&Stream::Run { run_id })?;
-        Ok(Some((run, artifacts, last_seq, reader.head()?)))
+        let projection = reader.projection(run_id)?.newest.unwrap_or_default();
+        Ok(Some((run, artifacts, last_seq, reader.head()?, projection)))
     });
-    let Some((run, artifacts, last_seq, head)) = read.await.map_err(faults::read)? else {
+    let Some((run, artifacts, last_seq, head, projection)) = read.await.map_err(faults::read)? else {
         return capsule::import::show(shared, run_id).await;
     };
     let tree = shared.tree.borrow().clone();
@@ -46,6 +47,8 @@ pub(super) async fn show(shared: &Arc<Shared>, run_id: RunId) -> Result<RunView,
         queue_place,
         worktree_path: names.as_ref().map(|names| names.bot.to_string_lossy().into_owned()),
         branch_name: names.map(|names| names.branch),
+        projection_paths: projection.files.into_iter().map(|file| file.path).collect(),
+        unwritten_projections: projection.unwritten,
         ..view(run, artifacts, last_seq, head.hash)
     })
 }
@@ -74,6 +77,7 @@ pub(super) fn view(run: Run, artifacts: Vec<Artifact>, last_seq: Seq, capsule_he
         },
         artifacts,
         projection_paths: Vec::new(),
+        unwritten_projections: Vec::new(),
         worktree_path: None,
         branch_name: None,
         last_seq,

@@ -1,6 +1,7 @@
 //! `RunActor`: one attempt at one run. It starts, reads its run from the capsule, replays the journal and goes on; there is no
 //! other recovery.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -15,6 +16,7 @@ use windlass_domain::run::{Run, RunState};
 use windlass_engine::drive;
 use windlass_engine::ports::RecordError;
 use windlass_failpoint::{Place, pass};
+use windlass_policy::Policy;
 
 use super::lock::LockMessage;
 use super::policy::PolicyMessage;
@@ -112,7 +114,9 @@ impl Actor for RunActor {
 /// Ends the run as failed.
 async fn give_up(attempt: &Attempt, reason: String) -> Result<(), RecordError> {
     attempt::tidy(&attempt.shared, attempt.run.run_id).await;
-    drive::give_up(&attempt.record(), &attempt.run, reason).await
+    // Without a policy that can be read, nothing is written into a tree.
+    let projections = attempt.projections(Policy::merge(Vec::new(), BTreeSet::new()));
+    drive::give_up(&attempt.record(), &projections, &attempt.run, reason).await
 }
 
 /// Commits the start of the attempt, which fences every earlier one.

@@ -17,6 +17,8 @@ pub(crate) enum CapsuleCommand {
     Events(EventsArgs),
     /// Print an artifact, or write it to a file
     Get(GetArgs),
+    /// Make an ended run's artifacts again from its journal, and compare them with what is stored
+    Replay(ReplayArgs),
     /// Write a run that has ended into one file, which can be checked anywhere
     Export(ExportArgs),
     /// Check an exported run and keep it here, read-only
@@ -88,6 +90,21 @@ pub(crate) struct GetArgs {
     /// Write it to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// `windlass capsule replay`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The engine is driven again over the recorded steps, with hands that can do nothing: no program is \
+started, no repository is read, nothing is written. Exits with 3 when an artifact comes out \
+otherwise than it is stored.
+
+Examples:
+  windlass capsule replay --run latest
+  windlass capsule replay latest --json")]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArg,
 }
 
 /// How an exported run is encrypted.

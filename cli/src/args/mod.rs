@@ -10,6 +10,7 @@ pub(crate) mod choice;
 pub(crate) mod diff;
 pub(crate) mod item;
 pub(crate) mod policy;
+pub(crate) mod project;
 pub(crate) mod reference;
 pub(crate) mod service;
 pub(crate) mod shell;
@@ -105,6 +106,9 @@ pub(crate) enum Command {
     /// The record: read it and verify it
     #[command(subcommand)]
     Capsule(capsule::CapsuleCommand),
+    /// Files for people, made of the record
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
     /// What may be done, and which rule says so
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -177,6 +181,7 @@ impl Command {
             | Self::Init(_)
             | Self::Approvals(_)
             | Self::Capsule(_)
+            | Self::Project(_)
             | Self::Policy(_)
             | Self::Service(_)
             | Self::Completions(_)

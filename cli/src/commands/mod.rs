@@ -9,6 +9,7 @@ mod diff;
 mod init;
 mod item;
 mod policy;
+mod project;
 mod service;
 mod shell;
 
@@ -127,6 +128,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<ExitCode, Failu
         Command::Approvals(command) => approvals::run(session, command).await,
         Command::Diff(args) => diff::run(session, args).await,
         Command::Capsule(command) => capsule::run(session, command).await,
+        Command::Project(command) => project::run(session, command).await,
         Command::Policy(command) => policy::run(session, command).await,
         Command::Service(command) => service::run(session, command).await,
         Command::Completions(args) => shell::completions::run(session, &args),

@@ -89,6 +89,18 @@ fn of_item(event: &ItemEvent) -> String {
             format!("{} to {}, because run {run_id} ended", from.word(), to.word())
         }
         ItemEvent::ContextAnswered { by, .. } => format!("by {}", safe(by)),
-        ItemEvent::ProjectionWritten { run_id, paths } => format!("{} files of run {run_id}", paths.len()),
+        ItemEvent::ProjectionWritten { run_id, files, unwritten, .. } if unwritten.is_empty() => {
+            format!("{} files of run {run_id}", files.len())
+        }
+        ItemEvent::ProjectionWritten { run_id, files, unwritten, .. } => {
+            format!(
+                "{} files of run {run_id}, and {} that could not be written",
+                files.len(),
+                unwritten.len()
+            )
+        }
+        ItemEvent::ProjectionIntended { run_id, files } => {
+            format!("{} files of run {run_id} are about to be written", files.len())
+        }
     }
 }

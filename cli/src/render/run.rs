@@ -115,5 +115,12 @@ pub(crate) fn show(view: &RunView) -> String {
             text.push_str(&format!("  {}\n", safe(path)));
         }
     }
+    if !view.unwritten_projections.is_empty() {
+        text.push_str(&format!("\n{HEADING}files that could not be written{HEADING:#}\n"));
+        for file in &view.unwritten_projections {
+            text.push_str(&format!("  {}: {}\n", safe(&file.path), safe(&file.why)));
+        }
+        text.push_str("  then: windlass project rebuild\n");
+    }
     text
 }

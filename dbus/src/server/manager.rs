@@ -3,8 +3,8 @@
 use windlass_contract::document::TOOL_VERSION;
 use windlass_contract::request::{
     AddItem, AnswerApproval, AnswerContext, BackupCapsule, EditItem, ExplainPolicy, ExportRun, HoldItem,
-    Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem, ResumeRun, ShowPolicy, SubmitRun,
-    VerifyCapsule,
+    Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem, RebuildProjections, ResumeRun, RunRef,
+    ShowPolicy, SubmitRun, VerifyCapsule,
 };
 use windlass_contract::view::Accepted;
 use windlass_contract::{ErrorCode, Fault};
@@ -351,6 +351,15 @@ impl Manager {
         answer(&self.desk.control.verify_capsule(request).await?)
     }
 
+    /// Drives the engine of a run that has ended again over its journal, without any effect, and compares what comes out with what is
+    /// stored.
+    #[zbus(out_args("replayed"))]
+    async fn replay_run(&self, run_id: String) -> Result<Sent, Refused> {
+        let _call = self.desk.begin()?;
+        let run_id = self::run_id(&run_id)?;
+        answer(&self.desk.control.replay_run(RunRef { run_id }).await?)
+    }
+
     /// Writes a run that has ended into a file without a name behind a descriptor, to be read from its start. Option:
     /// `capture_mode` (s), how much it may hold: `prompts_only` (the default) or `full_io`.
     #[zbus(out_args("export", "file"))]
@@ -388,6 +397,15 @@ impl Manager {
     async fn backup_capsule(&self, folder: String) -> Result<Sent, Refused> {
         let _call = self.desk.begin()?;
         answer(&self.desk.control.backup_capsule(BackupCapsule { folder }).await?)
+    }
+
+    /// Makes the files for people of ended runs again; takes as long as it takes. Options: `folder` (s), for the repository around it
+    /// alone; `check` (b), to look only.
+    #[zbus(out_args("rebuilt"))]
+    async fn rebuild_projections(&self, options: Received) -> Result<Sent, Refused> {
+        let _call = self.desk.begin()?;
+        let request: RebuildProjections = request::<_, 0>([], options)?;
+        answer(&self.desk.control.rebuild_projections(request).await?)
     }
 
     /// The merged policy. Option: `folder` (s), for the repository around it.

@@ -190,6 +190,12 @@ pub enum WriteError {
         /// Which.
         run_id: RunId,
     },
+    /// What was to end the run does not end it.
+    #[error("run {run_id} has not ended, and what is noted with its end cannot be noted before")]
+    NotEnded {
+        /// Which.
+        run_id: RunId,
+    },
     /// There is no such item.
     #[error("there is no work item `{id}` in workspace {workspace_id}")]
     UnknownItem {

@@ -47,7 +47,7 @@ pub use open::{
 pub use page::{
     ItemFilter, ItemPage, MAX_PAGE, OpenApproval, Page, PageKey, RunFilter, RunPage, RunScope, RunSummary,
 };
-pub use reader::{CapsuleStats, Reader};
+pub use reader::{CapsuleStats, Reader, RecordedProjection};
 pub use record::{BadRecord, FORMAT};
 pub use rows::CapsuleHead;
 pub use snapshot::snapshot;

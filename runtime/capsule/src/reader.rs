@@ -2,9 +2,12 @@
 
 mod census;
 mod lists;
+mod projections;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use projections::RecordedProjection;
 
 use windlass_domain::admission::Deduped;
 use windlass_domain::artifact::{Artifact, ArtifactPath};

@@ -26,6 +26,7 @@ use windlass_domain::event::Event;
 use windlass_domain::id::{ItemId, RunId, WorkspaceId};
 use windlass_domain::item::{ItemCommand, WorkItem};
 use windlass_domain::maieutic::MaieuticContext;
+use windlass_domain::projection::Projection;
 use windlass_domain::run::command::RunCommand;
 use windlass_domain::run::event::Admission;
 use windlass_domain::run::request::RunRequest;
@@ -102,6 +103,17 @@ pub enum Op {
     },
     /// Asks for a run.
     Submit(Box<Submission>),
+    /// Commands to a run, in order, that end it, with what was projected of it: all in one transaction.
+    EndRun {
+        /// Which.
+        run_id: RunId,
+        /// What to do.
+        commands: Vec<RunCommand>,
+        /// Blobs that the events will name. Those that none names are not kept.
+        blobs: Vec<StagedBlob>,
+        /// What became of its files.
+        projection: Projection,
+    },
     /// Commands to a run, in order.
     Run {
         /// Which.

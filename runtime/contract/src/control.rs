@@ -11,12 +11,12 @@ use crate::error::Fault;
 use crate::request::{
     AddItem, AnswerApproval, AnswerContext, BackupCapsule, Caller, CancelRun, EditItem, ExplainPolicy,
     ExportRun, GetArtifact, HoldItem, Init, ItemRef, ListApprovals, ListItems, ListRuns, MoveItem,
-    ReadEvents, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
+    ReadEvents, RebuildProjections, ResumeRun, RunRef, ShowPolicy, SubmitRun, VerifyCapsule, WatchRun,
 };
 use crate::view::{
     Accepted, ApprovalList, ArtifactBytes, CapsuleCopy, CapsuleStats, EventPage, ExportedRun, ImportList,
-    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RunPage, RunView, ServiceStatus,
-    Verification,
+    Imported, ItemList, ItemView, PolicyExplanation, PolicyView, RebuiltProjections, ReplayedRun, RunPage,
+    RunView, ServiceStatus, Verification,
 };
 
 /// A run's events, from the one asked for to `run.ended`, then the end of the stream. It never skips and never repeats.
@@ -67,6 +67,9 @@ pub trait Control: Send + Sync {
     /// Verifies the capsule.
     async fn verify_capsule(&self, request: VerifyCapsule) -> Result<Verification, Fault>;
 
+    /// Drives the engine of a run that has ended again over its journal, without any effect, and compares what comes out with what
+    /// is stored.
+    async fn replay_run(&self, request: RunRef) -> Result<ReplayedRun, Fault>;
     /// Writes a run that has ended into a file.
     async fn export_run(&self, request: ExportRun) -> Result<ExportedRun, Fault>;
     /// Checks an exported run and keeps it beside the capsule, read-only.
@@ -77,6 +80,9 @@ pub trait Control: Send + Sync {
     async fn capsule_stats(&self) -> Result<CapsuleStats, Fault>;
     /// Copies the capsule as it is now into a new folder, and verifies the copy.
     async fn backup_capsule(&self, request: BackupCapsule) -> Result<CapsuleCopy, Fault>;
+
+    /// Makes the files for people of ended runs again from the record, or only looks how they stand.
+    async fn rebuild_projections(&self, request: RebuildProjections) -> Result<RebuiltProjections, Fault>;
 
     /// Shows the merged policy.
     async fn show_policy(&self, request: ShowPolicy) -> Result<PolicyView, Fault>;

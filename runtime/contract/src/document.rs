@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use patch_bundle::{PatchBundle, PatchFile, PatchHunk, RebaseState};
 pub use reply::{
-    ArtifactReply, Document, ExportReply, PolicyCheckReply, PolicyReply, PresetLine, Reply, RunDocument,
-    StatusReply, VerificationReply, WrittenReply,
+    ArtifactReply, Document, ExportReply, PolicyCheckReply, PolicyReply, PresetLine, RebuildReply,
+    ReplayReply, Reply, RunDocument, StatusReply, VerificationReply, WrittenReply,
 };
 pub use research_report::{
     Citation, CitedPlace, EvidenceChange, EvidencePassage, KnowledgeEvidencePack, LeftOut, LineRange,
@@ -64,9 +64,15 @@ impl Header {
     /// The header of a document of this schema, written by this program.
     #[must_use]
     pub fn of(schema_version: &str) -> Self {
+        Self::by(TOOL_VERSION, schema_version)
+    }
+
+    /// The header of a document of this schema, written by the program of this version, as a record names it.
+    #[must_use]
+    pub fn by(tool_version: &str, schema_version: &str) -> Self {
         Self {
             schema_version: schema_version.to_owned(),
-            tool_version: TOOL_VERSION.to_owned(),
+            tool_version: tool_version.to_owned(),
             unserved: None,
         }
     }

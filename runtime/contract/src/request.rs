@@ -329,6 +329,16 @@ pub struct BackupCapsule {
     pub folder: String,
 }
 
+/// Makes the files for people of ended runs again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RebuildProjections {
+    /// Of the repository around this folder, absolute; without it, of all.
+    pub folder: Option<String>,
+    /// Only look how they stand, and change nothing.
+    pub check: bool,
+}
+
 /// Asks what policy says to one act, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

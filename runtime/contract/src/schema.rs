@@ -6,8 +6,9 @@ use windlass_domain::workspace::Workspace;
 
 use crate::document::{
     ArtifactReply, BotRunCheckpoints, BotRunLog, DoctorReply, Document, ExportReply, KnowledgeEvidencePack,
-    PatchBundle, PolicyCheckReply, PolicyReply, ResearchReport, ResultDocument, ReviewReport, RunDocument,
-    ServiceFilesReply, ServiceUnitReply, StatusReply, VerificationReply, WebResearchBundle, WrittenReply,
+    PatchBundle, PolicyCheckReply, PolicyReply, RebuildReply, ReplayReply, ResearchReport, ResultDocument,
+    ReviewReport, RunDocument, ServiceFilesReply, ServiceUnitReply, StatusReply, VerificationReply,
+    WebResearchBundle, WrittenReply,
 };
 use crate::view::{
     ApprovalList, CapsuleCopy, CapsuleStats, EventPage, ImportList, Imported, ItemList, ItemView,
@@ -37,6 +38,8 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("patch_bundle", schema_for!(PatchBundle)),
         ("policy", schema_for!(Document<PolicyReply>)),
         ("policy_check", schema_for!(Document<PolicyCheckReply>)),
+        ("rebuild", schema_for!(Document<RebuildReply>)),
+        ("replay", schema_for!(Document<ReplayReply>)),
         ("research_report", schema_for!(ResearchReport)),
         ("result", schema_for!(ResultDocument)),
         ("review_report", schema_for!(ReviewReport)),
@@ -54,7 +57,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
 
 /// What each command prints with `--json` when it succeeds, as the file name of its schema. Each prints one document, but
 /// `bot watch`, which prints one event a line. A command that fails prints a `result`.
-pub const PRINTED: [(&str, &str); 38] = [
+pub const PRINTED: [(&str, &str); 40] = [
     ("init", "workspace"),
     ("item add", "item"),
     ("item list", "item_list"),
@@ -76,12 +79,14 @@ pub const PRINTED: [(&str, &str); 38] = [
     ("capsule verify", "verification"),
     ("capsule events", "event_page"),
     ("capsule get", "artifact"),
+    ("capsule replay", "replay"),
     ("capsule export", "export"),
     ("capsule import", "import"),
     ("capsule imports", "import_list"),
     ("capsule stats", "capsule_stats"),
     ("capsule backup", "capsule_copy"),
     ("capsule restore", "capsule_copy"),
+    ("project rebuild", "rebuild"),
     ("policy show", "policy"),
     ("policy init", "written"),
     ("policy check", "policy_check"),

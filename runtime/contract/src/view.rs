@@ -4,12 +4,13 @@ use std::os::fd::OwnedFd;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use windlass_domain::artifact::{Artifact, ArtifactUri};
+use windlass_domain::artifact::{Artifact, ArtifactPath, ArtifactUri};
 use windlass_domain::capture::CaptureMode;
 use windlass_domain::digest::Digest;
 use windlass_domain::id::{ApprovalId, Cursor, Epoch, ItemId, RunId, Seq, WorkspaceId};
 use windlass_domain::item::WorkItem;
 use windlass_domain::maieutic::MaieuticContext;
+use windlass_domain::projection::UnwrittenFile;
 use windlass_domain::run::event::PolicyVerdict;
 use windlass_domain::run::request::{RunKind, RunRequest};
 use windlass_domain::run::{Ended, RunStatus, ShownPhase};
@@ -115,8 +116,11 @@ pub struct RunView {
     pub ended: Option<Ended>,
     /// Its artifacts so far.
     pub artifacts: Vec<ArtifactView>,
-    /// Its projections so far.
+    /// Its files for people.
     pub projection_paths: Vec<String>,
+    /// The files for people that could not be written.
+    #[serde(default)]
+    pub unwritten_projections: Vec<UnwrittenFile>,
     /// Its bot worktree, in write mode.
     pub worktree_path: Option<String>,
     /// Its bot branch, in write mode.
@@ -384,6 +388,94 @@ pub struct CapsuleCopy {
     pub bytes: u64,
     /// Its head.
     pub capsule_head: Digest,
+}
+
+/// What making the files for people again came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RebuiltProjections {
+    /// How many ended runs there are.
+    pub runs: u64,
+    /// How many files were written.
+    pub written: u64,
+    /// How many stood as they should.
+    pub unchanged: u64,
+    /// How many are missing or hold something else, where it was only looked.
+    pub outdated: u64,
+    /// How many could not be written.
+    pub failed: u64,
+    /// How many stand in the folder of a run and belong to nobody. They are left alone.
+    pub strangers: u64,
+    /// All of them but those that stood as they should, run by run, the newest first; at most 1,000.
+    pub files: Vec<RebuiltFile>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+/// A file for people that was made again, or looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RebuiltFile {
+    /// Whose.
+    pub run_id: RunId,
+    /// Where, absolute.
+    pub path: String,
+    /// What became of it.
+    pub state: RebuiltState,
+    /// Why it could not be written.
+    #[serde(default)]
+    pub why: Option<String>,
+}
+
+/// What became of a file for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RebuiltState {
+    /// It was written.
+    Written,
+    /// It is missing or holds something else, and was only looked at.
+    Outdated,
+    /// It could not be written.
+    Failed,
+    /// It belongs to nobody.
+    Stranger,
+}
+
+/// What driving an ended run's engine again over its journal came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplayedRun {
+    /// The run.
+    pub run_id: RunId,
+    /// How it ended.
+    pub status: RunStatus,
+    /// The program that drove it to its end.
+    pub driven_by: String,
+    /// The step at which the record ended the engine; none where the engine came to its own end.
+    #[serde(default)]
+    pub stopped_at: Option<String>,
+    /// Every artifact that is stored or came out of it, in the order of their paths.
+    pub artifacts: Vec<ReplayedArtifact>,
+    /// What else came out otherwise, in sentence fragments.
+    pub problems: Vec<String>,
+    /// Whether every artifact has its stored bytes and nothing else came out otherwise.
+    pub same: bool,
+}
+
+/// An artifact that was made again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplayedArtifact {
+    /// Where it stands in its run.
+    pub path: ArtifactPath,
+    /// The digest that is recorded; none where none is stored under this path.
+    pub stored: Option<Digest>,
+    /// The digest of what came out; none where nothing did.
+    pub regenerated: Option<Digest>,
+}
+
+impl ReplayedArtifact {
+    /// Whether what came out is what is stored.
+    #[must_use]
+    pub fn same(&self) -> bool {
+        self.stored == self.regenerated
+    }
 }
 
 /// A page of events.

@@ -16,6 +16,7 @@ pub use intake::{DeepIntake, IntakeForm};
 
 use crate::digest::Digest;
 use crate::id::{ItemId, RunId, WorkspaceId};
+use crate::projection::{ProjectedFile, UnwrittenFile};
 use crate::run::request::RunKind;
 use crate::time::Timestamp;
 
@@ -377,13 +378,25 @@ pub enum ItemEvent {
         /// Who answered.
         by: String,
     },
-    /// A projection of one of its runs was written.
+    /// The projection of one of its runs was written, as far as it could be. The newest of a run says what stands.
     #[serde(rename = "projection.written")]
     ProjectionWritten {
         /// Whose.
         run_id: RunId,
-        /// The files, absolute.
-        paths: Vec<String>,
+        /// The rule of policy that gave leave, or denied it.
+        rule: String,
+        /// The files that stand.
+        files: Vec<ProjectedFile>,
+        /// The files that could not be written.
+        unwritten: Vec<UnwrittenFile>,
+    },
+    /// Files of one of its runs are about to be written among the user's own. From now on a file of such a digest there is ours.
+    #[serde(rename = "projection.intended")]
+    ProjectionIntended {
+        /// Whose.
+        run_id: RunId,
+        /// The files.
+        files: Vec<ProjectedFile>,
     },
 }
 

@@ -17,6 +17,7 @@ pub mod event;
 pub mod id;
 pub mod item;
 pub mod maieutic;
+pub mod projection;
 pub mod run;
 pub mod time;
 pub mod tool_call;

@@ -50,6 +50,7 @@ pub struct RunContext {
     run_id: RunId,
     request: Arc<RunRequest>,
     worktree_of: RunId,
+    context_digest: Digest,
     branch: BranchPath,
     journal: Arc<Mutex<Journal>>,
     /// A cancel was committed before this attempt: nothing new is begun but finalization.
@@ -68,6 +69,7 @@ impl RunContext {
             run_id: run.run_id,
             request: Arc::new(run.request.clone()),
             worktree_of: run.admission.worktree_of,
+            context_digest: run.admission.context_digest,
             branch: BranchPath::default(),
             journal: Arc::new(Mutex::new(journal)),
             cancelled: run.cancel().is_some(),
@@ -92,6 +94,12 @@ impl RunContext {
     #[must_use]
     pub const fn worktree_of(&self) -> RunId {
         self.worktree_of
+    }
+
+    /// The digest of the answers that the run was admitted with.
+    #[must_use]
+    pub const fn context_digest(&self) -> Digest {
+        self.context_digest
     }
 
     /// What the engine may reach outside, for use inside steps only.
@@ -314,6 +322,15 @@ impl RunContext {
         let refused =
             events.iter().any(|event| matches!(event.data, EventData::Run(RunEvent::CaptureBlocked { .. })));
         if refused { Err(self.blocked(artifact.path.as_str(), class)) } else { Ok(artifact) }
+    }
+
+    /// Names an artifact whose bytes a recorded step has stored. Naming it again is no news.
+    ///
+    /// # Errors
+    /// [`Stop`] when the record cannot take it.
+    pub async fn name(&self, artifact: Artifact) -> Result<Artifact, Stop> {
+        self.act(Act::StoreArtifact(artifact.clone())).await?;
+        Ok(artifact)
     }
 
     fn blocked(&self, target: &str, class: DataClass) -> Stop {

@@ -11,6 +11,7 @@ use windlass_domain::artifact::{Artifact, ArtifactPath};
 use windlass_domain::capture::DataClass;
 use windlass_domain::digest::{Digest, canonical_json};
 use windlass_domain::event::{Event, EventData};
+use windlass_domain::projection::file_of;
 use windlass_domain::run::command::Act;
 use windlass_domain::run::event::{PolicyVerdict, RunEvent};
 use windlass_domain::run::{Outcome, Phase, Refusal, Run};
@@ -18,9 +19,9 @@ use windlass_failpoint::{Place, pass};
 
 use crate::context::RunContext;
 use crate::journal::Journal;
-use crate::ports::{AttemptError, Payload, Ports, Record, RecordError};
+use crate::ports::{AttemptError, FileForPeople, Payload, Ports, Projections, Record, RecordError};
 use crate::stop::Stop;
-use crate::{progress, research, review};
+use crate::{failpoint, progress, research, review};
 
 /// How an engine ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,11 @@ pub struct Conclusion {
     /// One sentence for people.
     pub summary: String,
 }
+
+/// The artifact with the run's progress.
+pub(crate) const CHECKPOINTS: &str = "checkpoints.json";
+/// The artifact with the run's log, which is also a file for people.
+pub(crate) const LOG: &str = "run_log.json";
 
 /// The version of each engine's journal. A run keeps the one it started with. 1: the first.
 pub const ENGINE_VERSION: u32 = 1;
@@ -61,12 +67,12 @@ pub async fn drive(
         Err(stop) => conclude(stop)?,
     };
     ports.children.tidy().await;
-    publish(ports.record.as_ref(), run, conclusion).await?;
+    publish(ports.record.as_ref(), ports.projections.as_ref(), run, conclusion).await?;
     pass(Place::RunEnded);
     Ok(())
 }
 
-async fn engine(
+pub(crate) async fn engine(
     context: &RunContext,
     run: &Run,
     policy: Arc<windlass_policy::Policy>,
@@ -78,7 +84,7 @@ async fn engine(
     }
 }
 
-fn conclude(stop: Stop) -> Result<Conclusion, AttemptError> {
+pub(crate) fn conclude(stop: Stop) -> Result<Conclusion, AttemptError> {
     Ok(match stop {
         Stop::Cancelled => Conclusion { outcome: Outcome::Cancelled, summary: "cancelled".to_owned() },
         Stop::Blocked { reason, message } => {
@@ -94,13 +100,20 @@ fn conclude(stop: Stop) -> Result<Conclusion, AttemptError> {
     })
 }
 
-/// Stores the checkpoints and the log and ends the run, all in one commit. A cancel that was committed first wins.
-async fn publish(record: &dyn Record, run: &Run, conclusion: Conclusion) -> Result<(), RecordError> {
+/// Stores the checkpoints and the log and ends the run, all in one commit. A cancel that was committed first wins. The files for
+/// people are written before it, so that no run has ended without them; a crash between has them written again.
+async fn publish(
+    record: &dyn Record,
+    projections: &dyn Projections,
+    run: &Run,
+    conclusion: Conclusion,
+) -> Result<(), RecordError> {
     record.commit(vec![Act::EnterPhase(Phase::Publish)], Vec::new()).await?;
     let events = record.events().await?;
     let (mut acts, mut payloads) = (Vec::new(), Vec::new());
     let mut store = |path: &str, json: Result<String, windlass_domain::digest::NotJson>| {
         let bytes = json.map_err(|error| RecordError::Corrupt(error.to_string()))?.into_bytes();
+        let kept = bytes.clone();
         acts.push(Act::StoreArtifact(Artifact {
             path: ArtifactPath::new(path).map_err(|error| RecordError::Corrupt(error.to_string()))?,
             digest: Digest::of(&bytes),
@@ -109,26 +122,46 @@ async fn publish(record: &dyn Record, run: &Run, conclusion: Conclusion) -> Resu
             class: DataClass::Metadata,
         }));
         payloads.push(Payload { class: DataClass::Metadata, bytes });
-        Ok::<(), RecordError>(())
+        Ok::<_, RecordError>(kept)
     };
-    store("checkpoints.json", canonical_json(&checkpoints(&events)))?;
-    store("run_log.json", canonical_json(&run_log(run, &events, &conclusion)))?;
+    store(CHECKPOINTS, canonical_json(&checkpoints(&events)))?;
+    let log = store(LOG, canonical_json(&run_log(run, &events, &conclusion)))?;
+    let projection = projections.write(files_for_people(record, &events, log).await?).await;
+    failpoint::pass(run.run_id, failpoint::PROJECTED);
     let Conclusion { outcome, summary } = conclusion;
     acts.push(Act::End { outcome, summary });
-    match record.commit(acts, payloads).await {
-        Ok(_) => Ok(()),
+    match record.end(acts, payloads, projection).await {
+        Ok(()) => Ok(()),
         Err(RecordError::Refused(Refusal::CancelMismatch { requested: true, .. })) => {
             let cancelled = Conclusion {
                 outcome: Outcome::Cancelled,
                 summary: "cancelled when its work was already done".to_owned(),
             };
-            Box::pin(publish(record, run, cancelled)).await
+            Box::pin(publish(record, projections, run, cancelled)).await
         }
         Err(error) => Err(error),
     }
 }
 
-fn checkpoints(events: &[Event]) -> BotRunCheckpoints {
+/// What the run's folder will hold: the artifacts that were stored before, and the log that is stored with the end.
+async fn files_for_people(
+    record: &dyn Record,
+    events: &[Event],
+    log: Vec<u8>,
+) -> Result<Vec<FileForPeople>, RecordError> {
+    let mut files = Vec::new();
+    for event in events {
+        if let EventData::Run(RunEvent::ArtifactStored(artifact)) = &event.data
+            && let Some(file) = file_of(&artifact.path)
+        {
+            files.push(FileForPeople { file, bytes: record.payload(artifact.digest).await? });
+        }
+    }
+    files.push(FileForPeople { file: LOG, bytes: log });
+    Ok(files)
+}
+
+pub(crate) fn checkpoints(events: &[Event]) -> BotRunCheckpoints {
     let checkpoints = events
         .iter()
         .filter_map(|event| match &event.data {
@@ -143,14 +176,14 @@ fn checkpoints(events: &[Event]) -> BotRunCheckpoints {
             _ => None,
         })
         .collect();
-    BotRunCheckpoints { header: Header::of(BotRunCheckpoints::SCHEMA), checkpoints }
+    BotRunCheckpoints { header: Header::by(&tool_version(events), BotRunCheckpoints::SCHEMA), checkpoints }
 }
 
 /// The log, from the record alone: the same events give the same bytes.
-fn run_log(run: &Run, events: &[Event], conclusion: &Conclusion) -> BotRunLog {
+pub(crate) fn run_log(run: &Run, events: &[Event], conclusion: &Conclusion) -> BotRunLog {
     let last_at = events.last().map_or(run.submitted_at, |event| event.at);
     let mut log = BotRunLog {
-        header: Header::of(BotRunLog::SCHEMA),
+        header: Header::by(&tool_version(events), BotRunLog::SCHEMA),
         run_id: run.run_id,
         workspace_id: run.request.workspace_id,
         work_item_id: run.request.work_item_id.clone(),
@@ -195,6 +228,15 @@ fn run_log(run: &Run, events: &[Event], conclusion: &Conclusion) -> BotRunLog {
     log
 }
 
+/// The program of the newest attempt.
+pub(crate) fn tool_version(events: &[Event]) -> String {
+    let said = |event: &Event| match &event.data {
+        EventData::Run(RunEvent::AttemptStarted { tool_version, .. }) => Some(tool_version.clone()),
+        _ => None,
+    };
+    events.iter().rev().find_map(said).unwrap_or_default()
+}
+
 fn tool<'a>(tools: &'a mut BTreeMap<String, ToolUse>, name: &str) -> &'a mut ToolUse {
     let unused = || ToolUse { name: name.to_owned(), count: 0, total_ms: 0, denied: 0 };
     tools.entry(name.to_owned()).or_insert_with(unused)
@@ -222,11 +264,16 @@ fn errors(conclusion: &Conclusion) -> Vec<ErrorBody> {
 ///
 /// # Errors
 /// [`RecordError`] when this attempt cannot write.
-pub async fn give_up(record: &dyn Record, run: &Run, reason: String) -> Result<(), RecordError> {
+pub async fn give_up(
+    record: &dyn Record,
+    projections: &dyn Projections,
+    run: &Run,
+    reason: String,
+) -> Result<(), RecordError> {
     let conclusion = if run.cancel().is_some() {
         Conclusion { outcome: Outcome::Cancelled, summary: format!("cancelled; {reason}") }
     } else {
         Conclusion { outcome: Outcome::Failed { reason: reason.clone() }, summary: reason }
     };
-    publish(record, run, conclusion).await
+    publish(record, projections, run, conclusion).await
 }

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod leave;
 pub mod ports;
 mod progress;
+pub mod replay;
 pub mod research;
 pub mod review;
 pub mod stop;

@@ -8,6 +8,7 @@ use windlass_domain::event::Event;
 use windlass_domain::id::{ApprovalId, HoldId};
 use windlass_domain::item::ItemType;
 use windlass_domain::maieutic::MaieuticContext;
+use windlass_domain::projection::Projection;
 use windlass_domain::run::Refusal;
 use windlass_domain::run::approval::Question;
 use windlass_domain::run::command::Act;
@@ -22,6 +23,14 @@ pub trait Record: Send + Sync {
     /// Commits acts of this attempt, all or none, with the payloads that they name. What they caused comes back after it
     /// is on disk.
     async fn commit(&self, acts: Vec<Act>, payloads: Vec<Payload>) -> Result<Vec<Event>, RecordError>;
+
+    /// Commits the acts that end the run, and beside them what became of its files, all or none.
+    async fn end(
+        &self,
+        acts: Vec<Act>,
+        payloads: Vec<Payload>,
+        projection: Projection,
+    ) -> Result<(), RecordError>;
 
     /// The bytes of a stored payload.
     async fn payload(&self, digest: Digest) -> Result<Vec<u8>, RecordError>;
@@ -395,6 +404,22 @@ pub trait CheckCache: Send + Sync {
     async fn put(&self, key: Digest, value: Vec<u8>);
 }
 
+/// Files for people, made of what the run stored. They are copies: whatever becomes of them, the run ends as it ends.
+#[async_trait]
+pub trait Projections: Send + Sync {
+    /// Writes these files to the run's folder, and says which of them stand. Done again, it comes to the same.
+    async fn write(&self, files: Vec<FileForPeople>) -> Projection;
+}
+
+/// A file of a run's projection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileForPeople {
+    /// Where, relative to the run's folder.
+    pub file: &'static str,
+    /// The bytes of an artifact.
+    pub bytes: Vec<u8>,
+}
+
 /// Bundles what an engine needs.
 #[derive(Clone)]
 pub struct Ports {
@@ -410,4 +435,6 @@ pub struct Ports {
     pub approvals: std::sync::Arc<dyn Approvals>,
     /// Earlier results.
     pub cache: std::sync::Arc<dyn CheckCache>,
+    /// Files for people.
+    pub projections: std::sync::Arc<dyn Projections>,
 }

@@ -1,6 +1,6 @@
 //! One layer of policy: a TOML text, parsed and checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use windlass_domain::run::event::PolicyVerdict;
 
 use crate::judge::{Ask, Judgement, narrowness};
+use crate::projection::{TreeFolder, misplaced};
 use crate::provider::{BadProvider, MAX_PROVIDERS, Provider};
 use crate::rule::Rule;
 
@@ -69,6 +70,9 @@ pub struct LayerFile {
     /// What research may do without.
     #[serde(default)]
     pub research: Research,
+    /// Where files for people stand.
+    #[serde(default)]
+    pub projections: Projections,
     /// Patterns of paths that a change must not touch unseen; touching one is a finding.
     #[serde(default)]
     pub protected_paths: Vec<String>,
@@ -115,6 +119,18 @@ pub struct Research {
     /// Names of providers that are not asked.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<String>,
+}
+
+/// Where files for people stand: in a folder of Windlass's own, or in one of the tree. An empty field says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Projections {
+    /// The folder of this repository's tree that takes them. Only the workspace's own layer has it.
+    pub folder: Option<TreeFolder>,
+    /// The same for repositories by their top folder, absolute. Only the user's layer has it, and it counts before `folder`.
+    pub workspaces: BTreeMap<String, TreeFolder>,
+    /// `false`: nothing is written into any tree, whatever another layer says.
+    pub in_tree: Option<bool>,
 }
 
 /// Why a text is not a policy layer.
@@ -237,6 +253,10 @@ impl Layer {
         })?;
         if file.version != LAYER_VERSION {
             return Err(BadLayer::Version { origin: origin(), version: file.version });
+        }
+        if let Some((offset, message)) = misplaced(kind, &file.projections, text) {
+            let (line, column) = line_and_column(text, offset);
+            return Err(BadLayer::Syntax { origin: origin(), line, column, message });
         }
         let mut names = BTreeSet::new();
         if let Some(rule) = file.rule.iter().find(|rule| !names.insert(rule.id.as_str())) {

@@ -41,6 +41,10 @@ impl<Act> Permit<Act> {
 #[derive(Debug)]
 pub enum RunTool {}
 
+/// To write files for people into one folder: one of Windlass's own, or one that policy chose in a tree (`fs.write`).
+#[derive(Debug)]
+pub enum WriteProjection {}
+
 /// To create and change a bot worktree (`fs.write`).
 #[derive(Debug)]
 pub enum WriteWorktree {}

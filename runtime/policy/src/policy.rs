@@ -18,11 +18,11 @@ use crate::standard::standard;
 /// The merged policy of one request.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Policy {
-    layers: Vec<Layer>,
+    pub(crate) layers: Vec<Layer>,
     grants: BTreeSet<Capability>,
     /// A policy that this one must not exceed: the snapshot of the run's admission.
     #[serde(skip)]
-    ceiling: Option<Box<Self>>,
+    pub(crate) ceiling: Option<Box<Self>>,
 }
 
 /// What policy did not allow.
@@ -186,7 +186,7 @@ impl Policy {
         self.permit(Capability::AgentTool, tool.to_owned(), None, yes)
     }
 
-    fn permit<Act>(
+    pub(crate) fn permit<Act>(
         &self,
         capability: Capability,
         subject: String,

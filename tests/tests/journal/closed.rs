@@ -7,12 +7,13 @@ use windlass_domain::child::ChildSpec;
 use windlass_domain::diff::{ObjectId, Patch, Rebase};
 use windlass_domain::digest::Digest;
 use windlass_domain::id::{ApprovalId, HoldId};
+use windlass_domain::projection::Projection;
 use windlass_domain::run::approval::Question;
 use windlass_domain::run::step::StepKey;
 use windlass_domain::time::Timestamp;
 use windlass_engine::ports::{
-    Answered, Approvals, Change, CheckCache, Children, ChildrenError, Held, ListedFile, PageAnswer,
-    PageRequest, Ports, Record, RecordError, Repository, RepositoryError, Surroundings, Web, WorktreeRole,
+    Answered, Approvals, Change, CheckCache, Children, ChildrenError, FileForPeople, Held, ListedFile, PageAnswer,
+    PageRequest, Ports, Projections, Record, RecordError, Repository, RepositoryError, Surroundings, Web, WorktreeRole,
 };
 use windlass_policy::{Connect, Permit, RunTool, WriteWorktree};
 
@@ -27,7 +28,8 @@ pub(crate) fn ports(record: Arc<dyn Record>) -> Ports {
         children: closed.clone(),
         web: closed.clone(),
         approvals: closed.clone(),
-        cache: closed,
+        cache: closed.clone(),
+        projections: closed,
     }
 }
 
@@ -151,4 +153,11 @@ impl CheckCache for Closed {
         None
     }
     async fn put(&self, _: Digest, _: Vec<u8>) {}
+}
+
+#[async_trait]
+impl Projections for Closed {
+    async fn write(&self, _: Vec<FileForPeople>) -> Projection {
+        Projection::default()
+    }
 }

@@ -15,6 +15,7 @@ use windlass_domain::event::{Event, EventData, Stream};
 use windlass_domain::id::{HoldId, ItemId, RunId, Seq, WorkspaceId};
 use windlass_domain::item::{ItemBody, ItemType, TaskState, WorkItem};
 use windlass_domain::maieutic::MaieuticContext;
+use windlass_domain::projection::Projection;
 use windlass_domain::run::command::{Act, RunCommand};
 use windlass_domain::run::event::{Admission, AttemptLoss, CancelRequest, RunEvent};
 use windlass_domain::run::request::{Door, RunRequest, Settlement, StepDecision};
@@ -59,6 +60,10 @@ impl Record for Direct {
             Err(windlass_capsule::WriteError::Run(refusal)) => Err(refusal.into()),
             Err(error) => Err(RecordError::Unavailable(error.to_string())),
         }
+    }
+
+    async fn end(&self, acts: Vec<Act>, payloads: Vec<Payload>, _: Projection) -> Result<(), RecordError> {
+        self.commit(acts, payloads).await.map(drop)
     }
 
     async fn payload(&self, digest: Digest) -> Result<Vec<u8>, RecordError> {

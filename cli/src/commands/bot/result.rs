@@ -4,6 +4,7 @@ use windlass_contract::document::{Header, PatchBundle, ResultDocument};
 use windlass_contract::error::{ErrorBody, blocked_word};
 use windlass_contract::view::{ArtifactView, RunView};
 use windlass_contract::{ErrorCode, ExitCode};
+use windlass_domain::projection::UnwrittenFile;
 use windlass_domain::run::{NotContinuable, Outcome, continuable};
 
 /// The result of a command that leaves with this code and says this.
@@ -20,7 +21,11 @@ pub(crate) fn of(view: &RunView, code: ExitCode, summary: String) -> ResultDocum
         queue_place: view.queue_place,
         artifact_uris: view.artifacts.iter().map(|artifact| artifact.uri.clone()).collect(),
         projection_paths: view.projection_paths.clone(),
-        errors: outcome.into_iter().flat_map(|outcome| errors(view, outcome)).collect(),
+        errors: outcome
+            .into_iter()
+            .flat_map(|outcome| errors(view, outcome))
+            .chain(view.unwritten_projections.iter().map(unwritten))
+            .collect(),
         blocked_reason: outcome.and_then(blocked_word).map(str::to_owned),
         patch_bundle_uri: patch_bundle(view).map(|artifact| artifact.uri.clone()),
         worktree_path: view.worktree_path.clone(),
@@ -41,6 +46,15 @@ fn errors(view: &RunView, outcome: &Outcome) -> Option<ErrorBody> {
         | Outcome::Blocked { .. }
         | Outcome::NeedsAttention { .. }
         | Outcome::Cancelled => None,
+    }
+}
+
+/// A file for people that is not there takes nothing from the run, and is told beside it.
+fn unwritten(file: &UnwrittenFile) -> ErrorBody {
+    ErrorBody {
+        code: ErrorCode::Io,
+        message: format!("the projection `{}` was not written: {}", file.path, file.why),
+        hints: vec!["windlass project rebuild".to_owned()],
     }
 }
 

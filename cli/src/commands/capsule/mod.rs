@@ -7,6 +7,7 @@ mod export_file;
 mod get;
 mod import;
 mod imports;
+mod replay;
 mod restore;
 mod stats;
 mod verify;
@@ -26,6 +27,7 @@ pub(crate) async fn run(session: &Session, command: CapsuleCommand) -> Result<Ex
         CapsuleCommand::Verify(args) => verify::run(session, args).await,
         CapsuleCommand::Events(args) => events::run(session, args).await,
         CapsuleCommand::Get(args) => get::run(session, args).await,
+        CapsuleCommand::Replay(args) => replay::run(session, args).await,
         CapsuleCommand::Export(args) => export::run(session, args).await,
         CapsuleCommand::Import(args) => import::run(session, args).await,
         CapsuleCommand::Imports => imports::run(session).await,

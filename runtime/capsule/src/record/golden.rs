@@ -17,7 +17,7 @@ const KEPT: &str = include_str!("../../fixtures/format-1/records.txt");
 
 /// How many types of events there are, beside those of workspaces, of which there is one.
 const RUN_EVENT_TYPES: usize = 18;
-const ITEM_EVENT_TYPES: usize = 6;
+const ITEM_EVENT_TYPES: usize = 7;
 
 #[test]
 fn what_is_encoded_today_is_what_format_1_wrote() {

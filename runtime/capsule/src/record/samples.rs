@@ -14,6 +14,7 @@ use windlass_domain::item::{
     TaskState, WorkItem,
 };
 use windlass_domain::maieutic::AcceptanceCriterion;
+use windlass_domain::projection::{ProjectedFile, UnwrittenFile};
 use windlass_domain::run::approval::Question;
 use windlass_domain::run::event::{
     Admission, ApprovalAnswer, AttemptLoss, CancelRequest, Checkpoint, InheritedStep, PolicyDecision,
@@ -187,9 +188,19 @@ pub(crate) fn item_events() -> Vec<ItemEvent> {
         ItemEvent::Moved { from: StateName::Backlog, to: StateName::NeedsResearch, by: by.clone() },
         ItemEvent::Returned { from: StateName::NeedsResearch, to: StateName::Backlog, run_id: run_id() },
         ItemEvent::ContextAnswered { digest: digest("context"), by },
-        ItemEvent::ProjectionWritten { run_id: run_id(), paths: vec!["/x/a.md".to_owned()] },
+        ItemEvent::ProjectionWritten {
+            run_id: run_id(),
+            rule: "built-in/own-projections".to_owned(),
+            files: vec![projected_file()],
+            unwritten: vec![UnwrittenFile { path: "/x/b.md".to_owned(), why: "a link".to_owned() }],
+        },
+        ItemEvent::ProjectionIntended { run_id: run_id(), files: vec![projected_file()] },
     ]);
     events
+}
+
+fn projected_file() -> ProjectedFile {
+    ProjectedFile { path: "/x/a.md".to_owned(), digest: digest("a") }
 }
 
 fn outcomes() -> Vec<Outcome> {

@@ -65,6 +65,9 @@ impl<'b> Draft<'b> {
             }
             Op::Submit(submission) => draft.submit(*submission)?,
             Op::Run { run_id, commands, blobs } => draft.command_run(run_id, commands, blobs)?,
+            Op::EndRun { run_id, commands, blobs, projection } => {
+                draft.end_run(run_id, commands, blobs, projection)?
+            }
         };
         Ok((written, draft.plan))
     }

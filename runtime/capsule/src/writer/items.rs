@@ -63,7 +63,7 @@ impl Draft<'_> {
                 self.view().context(*digest)?;
                 None
             }
-            ItemCommand::NoteProjection { run_id, .. } => {
+            ItemCommand::NoteProjection { run_id, .. } | ItemCommand::IntendProjection { run_id, .. } => {
                 self.check_run_of(&item, *run_id)?;
                 None
             }

@@ -173,6 +173,6 @@ impl Waiting {
 
 /// Whether an entry is what an attempt does. What a person or a program asks for is refused at once: they can ask again.
 fn is_of_a_running_step(op: &Op) -> bool {
-    let Op::Run { commands, .. } = op else { return false };
+    let (Op::Run { commands, .. } | Op::EndRun { commands, .. }) = op else { return false };
     commands.iter().all(|command| matches!(command, RunCommand::Act { .. } | RunCommand::StartAttempt { .. }))
 }

@@ -5,6 +5,7 @@ use windlass_domain::digest::Digest;
 use windlass_domain::event::EventData;
 use windlass_domain::id::RunId;
 use windlass_domain::item::{ItemCommand, ItemEvent};
+use windlass_domain::projection::Projection;
 use windlass_domain::run;
 use windlass_domain::run::command::RunCommand;
 use windlass_domain::run::event::RunEvent;
@@ -35,6 +36,25 @@ impl Draft<'_> {
             self.return_from_hold(run_id)?;
         }
         Ok(Written::Run { events: Vec::new() })
+    }
+
+    /// Commands that end a run. What was projected of it is noted on its item, where its end already returned the item.
+    pub(super) fn end_run(
+        &mut self,
+        run_id: RunId,
+        commands: Vec<RunCommand>,
+        blobs: Vec<StagedBlob>,
+        projection: Projection,
+    ) -> Result<Written, WriteError> {
+        let written = self.command_run(run_id, commands, blobs)?;
+        let run = &self.known_run(run_id)?.row.run;
+        if run.status().is_active() {
+            return Err(WriteError::NotEnded { run_id });
+        }
+        let (workspace_id, id) = (run.request.workspace_id, run.request.work_item_id.clone());
+        let item = self.known_item(workspace_id, &id)?;
+        self.change_item(item, ItemCommand::NoteProjection { run_id, projection })?;
+        Ok(written)
     }
 
     /// Drafts what a command does to a run.

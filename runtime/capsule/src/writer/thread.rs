@@ -296,7 +296,7 @@ fn weight(op: &Op) -> usize {
     /// What an event with its index entries takes, roughly.
     const EVENT_BYTES: usize = 512;
     match op {
-        Op::Run { commands, blobs, .. } => {
+        Op::Run { commands, blobs, .. } | Op::EndRun { commands, blobs, .. } => {
             let inline: usize = blobs.iter().filter_map(|blob| blob.inline()).map(<[u8]>::len).sum();
             inline + commands.len() * EVENT_BYTES
         }

@@ -1,7 +1,7 @@
 //! What a write does, and what it answers.
 
 use super::support::*;
-use windlass_capsule::{ContinuationRefusal, Op, StageError, WriteError, Written};
+use windlass_capsule::{ContinuationRefusal, Op, RecordedProjection, StageError, WriteError, Written};
 use windlass_domain::admission::AdmissionRefusal;
 use windlass_domain::artifact::{Artifact, ArtifactPath};
 use windlass_domain::capture::{CaptureMode, DataClass};
@@ -10,10 +10,11 @@ use windlass_domain::event::Stream;
 use windlass_domain::id::{RunId, Seq};
 use windlass_domain::item::{ItemChanges, ItemCommand, ItemRefusal, PlanState, ReturnState, StateName};
 use windlass_domain::maieutic::MaieuticContext;
+use windlass_domain::projection::{ProjectedFile, Projection};
 use windlass_domain::run::command::Act;
 use windlass_domain::run::request::{Door, RunKind};
 use windlass_domain::run::step::StepResult;
-use windlass_domain::run::{BlockedReason, Outcome, Refusal, RunState, RunStatus};
+use windlass_domain::run::{BlockedReason, Outcome, Phase, Refusal, RunState, RunStatus};
 
 fn types(written: &Written) -> Vec<&'static str> {
     written.events().iter().map(|event| event.data.type_name()).collect()
@@ -404,8 +405,38 @@ fn a_record_over_the_limit_is_refused() {
 #[test]
 fn a_projection_is_noted_for_a_run_of_the_item_only() {
     let (ship, run_id) = Ship::with_run();
-    let note = |run_id| ItemCommand::NoteProjection { run_id, paths: vec!["/x/report.md".to_owned()] };
+    let note = |run_id| ItemCommand::NoteProjection { run_id, projection: Projection::default() };
     assert_eq!(types(&ship.write(item_command("T-1", note(run_id)))), ["projection.written"]);
     ship.write(Op::CreateItem(Box::new(task("T-2"))));
     assert!(matches!(ship.refused(item_command("T-2", note(run_id))), WriteError::UnknownRun { .. }));
+}
+
+#[test]
+fn the_end_of_a_run_and_its_projection_commit_together() {
+    let (ship, run_id) = Ship::with_run();
+    let files = vec![ProjectedFile { path: "/x/run_log.json".to_owned(), digest: Digest::of(b"log") }];
+    let projection = Projection { rule: "built-in/own-projections".to_owned(), files, unwritten: Vec::new() };
+    let end = |act| Op::EndRun {
+        run_id,
+        commands: vec![of(1, act)],
+        blobs: Vec::new(),
+        projection: projection.clone(),
+    };
+    let early = ship.refused(end(Act::EnterPhase(Phase::Publish)));
+    assert!(matches!(early, WriteError::NotEnded { .. }), "{early:?}");
+    assert_eq!(ship.reader.projection(run_id).unwrap(), RecordedProjection::default());
+    let outcome = Outcome::Failed { reason: "no luck".to_owned() };
+    let written = ship.write(end(Act::End { outcome, summary: "no luck".to_owned() }));
+    assert_eq!(types(&written), ["run.ended", "projection.written"]);
+    let found = ship.reader.projection(run_id).unwrap();
+    assert_eq!(found.newest, Some(projection.clone()));
+    let intended = ProjectedFile { path: "/x/again.json".to_owned(), digest: Digest::of(b"again") };
+    let intend = ItemCommand::IntendProjection { run_id, files: vec![intended.clone()] };
+    ship.write(item_command("T-1", intend));
+    let again = Projection { unwritten: Vec::new(), files: Vec::new(), ..projection.clone() };
+    ship.write(item_command("T-1", ItemCommand::NoteProjection { run_id, projection: again.clone() }));
+    let found = ship.reader.projection(run_id).unwrap();
+    assert_eq!(found.newest, Some(again));
+    let ours = [projection.files[0].digest, intended.digest];
+    assert_eq!(found.ours, ours.into_iter().collect(), "what was ever written or meant to be is ours");
 }

@@ -10,7 +10,8 @@ use super::{Header, ResultDocument};
 use crate::error::ErrorBody;
 use crate::view::{
     ApprovalList, CapsuleCopy, CapsuleStats, EventPage, ExportView, ImportList, Imported, ItemList, ItemView,
-    PolicyExplanation, PolicyView, RunPage, RunSummary, RunView, ServiceStatus, Verification,
+    PolicyExplanation, PolicyView, RebuiltProjections, ReplayedRun, RunPage, RunSummary, RunView,
+    ServiceStatus, Verification,
 };
 
 /// A reply that stands as a document of its own once it has a header.
@@ -174,6 +175,38 @@ impl Reply for CapsuleStats {
 
 impl Reply for CapsuleCopy {
     const SCHEMA: &'static str = "capsule_copy@1.0";
+}
+
+/// What making the files for people again came to, and what that means for the command's exit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RebuildReply {
+    /// What came of it.
+    #[serde(flatten)]
+    pub rebuilt: RebuiltProjections,
+    /// The exit code of the command: 0 when every file stands as it should, 3 when not.
+    pub exit_code: u8,
+    /// `io` when one does not.
+    pub errors: Vec<ErrorBody>,
+}
+
+impl Reply for RebuildReply {
+    const SCHEMA: &'static str = "rebuild@1.0";
+}
+
+/// What a replay came to, and what that means for the command's exit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplayReply {
+    /// What came of it.
+    #[serde(flatten)]
+    pub replayed: ReplayedRun,
+    /// The exit code of the command: 0 when everything is the same, 3 when not.
+    pub exit_code: u8,
+    /// `io` when something differs.
+    pub errors: Vec<ErrorBody>,
+}
+
+impl Reply for ReplayReply {
+    const SCHEMA: &'static str = "replay@1.0";
 }
 
 /// An artifact that was read.

@@ -24,6 +24,7 @@ impl ItemEvent {
             Self::Returned { .. } => "item.returned",
             Self::ContextAnswered { .. } => "item.context_answered",
             Self::ProjectionWritten { .. } => "projection.written",
+            Self::ProjectionIntended { .. } => "projection.intended",
         }
     }
 }
@@ -50,7 +51,7 @@ pub fn apply(item: Option<WorkItem>, event: &ItemEvent, at: Timestamp) -> Result
             enter(&mut item, *to).ok_or_else(|| corrupt("this type has no such state"))?;
         }
         ItemEvent::ContextAnswered { digest, .. } => item.context = Some(*digest),
-        ItemEvent::ProjectionWritten { .. } => return Ok(item),
+        ItemEvent::ProjectionWritten { .. } | ItemEvent::ProjectionIntended { .. } => return Ok(item),
     }
     item.updated_at = at;
     item.version += 1;

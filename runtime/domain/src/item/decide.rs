@@ -5,6 +5,7 @@ use super::{
 };
 use crate::digest::Digest;
 use crate::id::{ItemId, RunId};
+use crate::projection::{ProjectedFile, Projection};
 
 /// A command to a work item that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +38,19 @@ pub enum ItemCommand {
         /// The hold that it served.
         hold: StateName,
     },
-    /// Note where a run's projection was written.
+    /// Note what writing a run's projection came to.
     NoteProjection {
         /// Whose.
         run_id: RunId,
+        /// What stands, and what does not.
+        projection: Projection,
+    },
+    /// Note which files of a run are about to be written among the user's own.
+    IntendProjection {
+        /// Whose.
+        run_id: RunId,
         /// The files.
-        paths: Vec<String>,
+        files: Vec<ProjectedFile>,
     },
 }
 
@@ -154,8 +162,11 @@ pub fn decide(
                 .collect(),
             _ => Vec::new(),
         }),
-        ItemCommand::NoteProjection { run_id, paths } => {
-            Ok(vec![ItemEvent::ProjectionWritten { run_id, paths }])
+        ItemCommand::NoteProjection { run_id, projection: Projection { rule, files, unwritten } } => {
+            Ok(vec![ItemEvent::ProjectionWritten { run_id, rule, files, unwritten }])
+        }
+        ItemCommand::IntendProjection { run_id, files } => {
+            Ok(vec![ItemEvent::ProjectionIntended { run_id, files }])
         }
     }
 }

@@ -9,6 +9,7 @@ use windlass_domain::item::{
     create, decide,
 };
 use windlass_domain::maieutic::AcceptanceCriterion;
+use windlass_domain::projection::{ProjectedFile, Projection, UnwrittenFile};
 
 use crate::support::{RUN, WORKSPACE, at, item_id};
 
@@ -341,8 +342,16 @@ fn answers_are_kept_on_the_item_and_a_projection_changes_nothing() {
     assert_eq!(events, [ItemEvent::ContextAnswered { digest, by: "ada".to_owned() }]);
     assert_eq!(after, WorkItem { context: Some(digest), version: 2, updated_at: at(5), ..feature() });
 
-    let paths = vec!["/p/run_log.json".to_owned()];
-    let note = ItemCommand::NoteProjection { run_id: RUN, paths: paths.clone() };
+    let files = vec![ProjectedFile { path: "/p/run_log.json".to_owned(), digest }];
+    let unwritten = vec![UnwrittenFile { path: "/p/a.md".to_owned(), why: "a link".to_owned() }];
+    let rule = "built-in/own-projections".to_owned();
+    let intend = ItemCommand::IntendProjection { run_id: RUN, files: files.clone() };
+    let (after, events) = obey(&feature(), None, intend).unwrap();
+    let intended = ItemEvent::ProjectionIntended { run_id: RUN, files: files.clone() };
+    assert_eq!((after, events), (feature(), vec![intended]));
+    let projection = Projection { rule: rule.clone(), files: files.clone(), unwritten: unwritten.clone() };
+    let note = ItemCommand::NoteProjection { run_id: RUN, projection };
     let (after, events) = obey(&feature(), None, note).unwrap();
-    assert_eq!((after, events), (feature(), vec![ItemEvent::ProjectionWritten { run_id: RUN, paths }]));
+    let written = ItemEvent::ProjectionWritten { run_id: RUN, rule, files, unwritten };
+    assert_eq!((after, events), (feature(), vec![written]));
 }

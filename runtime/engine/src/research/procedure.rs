@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use windlass_contract::document::{
     EvidenceChange, EvidencePassage, Header, KnowledgeEvidencePack, LeftOut, MissingProvider,
-    ResearchQuestion, ResearchReport, WebRequest, WebResearch, WebResearchBundle,
+    ResearchQuestion, ResearchReport, TOOL_VERSION, WebRequest, WebResearch, WebResearchBundle,
 };
 use windlass_domain::artifact::{Artifact, ArtifactPath, ArtifactUri};
 use windlass_domain::capture::{CaptureMode, DataClass};
@@ -42,6 +42,8 @@ const FILES_WITH_CHANGES: usize = 8;
 struct Inputs {
     /// The commit.
     head: ObjectId,
+    /// The program that the run began with; its documents name it.
+    tool_version: String,
     /// The digest of the policy that holds.
     policy: Digest,
     /// Whether a missing provider only labels the report.
@@ -174,7 +176,8 @@ impl Research<'_> {
             None
         };
         let allow_degraded = self.policy.allow_degraded();
-        Ok(Inputs { head, policy, allow_degraded, providers, place, question })
+        let tool_version = TOOL_VERSION.to_owned();
+        Ok(Inputs { head, tool_version, policy, allow_degraded, providers, place, question })
     }
 
     async fn list(&self, head: &ObjectId) -> Result<Files, Stop> {
@@ -227,7 +230,7 @@ impl Research<'_> {
         let Evidence { files, found, changes, gathered } = evidence;
         let passages = found.passages.into_iter().enumerate();
         let pack = KnowledgeEvidencePack {
-            header: Header::of(KnowledgeEvidencePack::SCHEMA),
+            header: Header::by(&inputs.tool_version, KnowledgeEvidencePack::SCHEMA),
             capture_mode: request.capture_mode,
             commit: inputs.head.clone(),
             passages: passages.map(|(place, passage)| evidence_of(place, passage, &inputs.head)).collect(),
@@ -243,8 +246,9 @@ impl Research<'_> {
         }
         missing.extend(gathered.missing.iter().cloned());
         let web = self.store_pages(gathered).await?;
-        let bundle_uri = self.store_bundle(&inputs.providers, &web).await?;
+        let bundle_uri = self.store_bundle(&inputs, &web).await?;
         let material = report::Material {
+            tool_version: &inputs.tool_version,
             question: inputs.question,
             facets,
             unknown_words: &found.unknown_words,
@@ -281,16 +285,17 @@ impl Research<'_> {
     /// Stores what was asked and what came back, if policy names anybody to ask.
     async fn store_bundle(
         &self,
-        providers: &[Provider],
+        inputs: &Inputs,
         requests: &[WebRequest],
     ) -> Result<Option<ArtifactUri>, Stop> {
+        let providers = &inputs.providers;
         if providers.is_empty() {
             return Ok(None);
         }
         let capture_mode = self.context.request().capture_mode;
         let names: Vec<&str> = providers.iter().map(Provider::name).collect();
         let research = WebResearch {
-            header: Header::of(WebResearchBundle::SCHEMA),
+            header: Header::by(&inputs.tool_version, WebResearchBundle::SCHEMA),
             provider: names.join(", "),
             capture_mode,
             requests: requests.to_vec(),

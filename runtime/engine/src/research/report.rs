@@ -25,6 +25,8 @@ const MAX_SENTENCE: usize = 300;
 
 /// What the report is made of.
 pub struct Material<'a> {
+    /// The program that the run began with.
+    pub tool_version: &'a str,
     /// What was asked.
     pub question: ResearchQuestion,
     /// Its parts.
@@ -88,7 +90,7 @@ pub fn assemble(material: Material<'_>, synthesis: Synthesis) -> ResearchReport 
     inputs.extend(material.bundle_uri.map(|uri| uri.to_string()));
     inputs.push(format!("swh:1:rev:{}", pack.commit));
     ResearchReport {
-        header: Header::of(ResearchReport::SCHEMA),
+        header: Header::by(material.tool_version, ResearchReport::SCHEMA),
         executive_summary: synthesis.executive_summary,
         options: synthesis.options,
         open_questions: synthesis.open_questions,

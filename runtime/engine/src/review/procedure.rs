@@ -3,8 +3,8 @@
 //! ```text
 //! prepare   inputs → change → files → plan → versions
 //! execute   looks;  head ∥ base: worktree → each check;   in write mode: bot worktree → each fixer → commit
-//! finalize  target → rebase → bundle
-//! publish   report, patch and bundle as artifacts; analysis worktrees are removed
+//! finalize  target → rebase
+//! publish   patch;  bundle and report as artifacts; analysis worktrees are removed
 //! ```
 //!
 //! **Invariant:** what is run comes from the base commit, the user or the defaults, never from the commit under review.
@@ -13,6 +13,7 @@ mod checking;
 mod commands;
 mod fixing;
 mod inputs;
+mod patch;
 mod publishing;
 
 use std::sync::Arc;

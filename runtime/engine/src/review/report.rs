@@ -30,6 +30,8 @@ pub const MAX_LISTED_FINDINGS: usize = 1000;
 /// What a report is made of.
 #[derive(Debug, Clone)]
 pub struct Material {
+    /// The program that the run began with.
+    pub tool_version: String,
     /// The commit that everything was compared with; none when the whole tree was looked at.
     pub base: Option<ObjectId>,
     /// The commit that was looked at.
@@ -97,7 +99,7 @@ pub fn assemble(material: Material) -> ReviewReport {
     let mut risks = risks_of_commands(&material.commands);
     risks.extend(risks_of_limits(&material.dropped, &counts));
     ReviewReport {
-        header: Header::of(ReviewReport::SCHEMA),
+        header: Header::by(&material.tool_version, ReviewReport::SCHEMA),
         summary: summary(&counts, &material.commands, material.base.is_none()),
         base_commit: material.base,
         head_commit: material.head,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use windlass_contract::document::{
-    CommandRan, CommandResult, Confidence, Finding, FindingOrigin, ReviewReport, Severity,
+    CommandRan, CommandResult, Confidence, Finding, FindingOrigin, ReviewReport, Severity, TOOL_VERSION,
 };
 use windlass_domain::diff::ObjectId;
 use windlass_domain::item::{ItemType, StateName};
@@ -34,6 +34,7 @@ fn command(name: &str, at: &str, result: CommandResult) -> CommandRan {
 
 fn material(findings: Vec<Finding>, commands: Vec<CommandRan>) -> Material {
     Material {
+        tool_version: TOOL_VERSION.to_owned(),
         base: Some(commit("a")),
         head: commit("b"),
         preset: Preset::Standard,

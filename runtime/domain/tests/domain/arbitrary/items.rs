@@ -8,6 +8,7 @@ use windlass_domain::item::{
     TaskState, WorkItem,
 };
 use windlass_domain::maieutic::AcceptanceCriterion;
+use windlass_domain::projection::{ProjectedFile, UnwrittenFile};
 
 use super::{digest, item_id, one_of, run_id, text, texts, time, workspace_id};
 
@@ -168,6 +169,14 @@ pub(crate) fn state_name() -> impl Strategy<Value = StateName> {
     ])
 }
 
+fn projected_files() -> impl Strategy<Value = Vec<ProjectedFile>> {
+    vec((text(), digest()).prop_map(|(path, digest)| ProjectedFile { path, digest }), 0..3)
+}
+
+fn unwritten_files() -> impl Strategy<Value = Vec<UnwrittenFile>> {
+    vec((text(), text()).prop_map(|(path, why)| UnwrittenFile { path, why }), 0..3)
+}
+
 /// Any event of an item.
 pub(crate) fn item_event() -> BoxedStrategy<ItemEvent> {
     use ItemEvent as E;
@@ -181,7 +190,10 @@ pub(crate) fn item_event() -> BoxedStrategy<ItemEvent> {
             run_id
         }),
         (digest(), text()).prop_map(|(digest, by)| E::ContextAnswered { digest, by }),
-        (run_id(), texts()).prop_map(|(run_id, paths)| E::ProjectionWritten { run_id, paths }),
+        (run_id(), text(), projected_files(), unwritten_files()).prop_map(
+            |(run_id, rule, files, unwritten)| { E::ProjectionWritten { run_id, rule, files, unwritten } }
+        ),
+        (run_id(), projected_files()).prop_map(|(run_id, files)| E::ProjectionIntended { run_id, files }),
     ]
     .boxed()
 }

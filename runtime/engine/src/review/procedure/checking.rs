@@ -214,7 +214,7 @@ async fn check_side(
     if checks.is_empty() {
         return Ok(Vec::new());
     }
-    let worktree = review.worktree(&context, side.role, side.commit).await?;
+    let worktree = review.worktree(&context, &prepared.inputs, side.role, side.commit).await?;
     let mut runs = Vec::with_capacity(checks.len());
     for check in checks {
         runs.push(review.check_one(&context, prepared, versions, &side, &worktree, check).await?);
@@ -389,7 +389,7 @@ pub(super) async fn clean(review: &Review<'_>, prepared: &Prepared) -> Result<()
     for (role, commit) in sides {
         let Some(commit) = commit else { continue };
         // One that is not there to be removed is no reason to trouble a person; one that stays is removed by a clean-up.
-        let leave = review.may_write(review.context, &role, "clean", Asking::Nobody).await?;
+        let leave = review.may_write(review.context, &prepared.inputs, role, "clean", Asking::Nobody).await?;
         let Ok(leave) = leave else { continue };
         review
             .context

@@ -39,10 +39,11 @@ impl Review<'_> {
     pub(super) async fn worktree(
         &self,
         context: &RunContext,
+        inputs: &Inputs,
         role: WorktreeRole,
         commit: &ObjectId,
     ) -> Result<String, Stop> {
-        let leave = self.leave_to_write(context, &role, "worktree").await?;
+        let leave = self.leave_to_write(context, inputs, role, "worktree").await?;
         let permit = leave.permit()?;
         let made = context
             .step("worktree", &(role, commit), || async {
@@ -60,27 +61,29 @@ impl Review<'_> {
     pub(super) async fn leave_to_write(
         &self,
         context: &RunContext,
-        role: &WorktreeRole,
+        inputs: &Inputs,
+        role: WorktreeRole,
         step: &str,
     ) -> Result<Leave<WriteWorktree>, Stop> {
         let blocked =
             |NoLeave { why, .. }| Stop::Blocked { reason: BlockedReason::PolicyDenied, message: why };
-        self.may_write(context, role, step, Asking::Person).await?.map_err(blocked)
+        self.may_write(context, inputs, role, step, Asking::Person).await?.map_err(blocked)
     }
 
     /// As [`Self::leave_to_write`], for what the run can do without.
     pub(super) async fn may_write(
         &self,
         context: &RunContext,
-        role: &WorktreeRole,
+        inputs: &Inputs,
+        role: WorktreeRole,
         step: &str,
         asking: Asking,
     ) -> Result<Result<Leave<WriteWorktree>, NoLeave>, Stop> {
-        let path = repository(self).worktree_path(role);
-        let wish = Wish { capability: Capability::FsWrite, subject: &path, step, asking };
+        let path = inputs.worktrees.path(role);
+        let wish = Wish { capability: Capability::FsWrite, subject: path, step, asking };
         let judge = |yes: Option<&Approved>| match yes {
-            None => self.policy.permit_worktree(&path),
-            Some(yes) => self.policy.permit_worktree_approved(&path, yes),
+            None => self.policy.permit_worktree(path),
+            Some(yes) => self.policy.permit_worktree_approved(path, yes),
         };
         context.leave(&wish, judge).await
     }

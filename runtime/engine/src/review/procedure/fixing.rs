@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use windlass_contract::document::{CommandRan, CommandResult};
-use windlass_domain::artifact::ArtifactPath;
 use windlass_domain::capture::DataClass;
 use windlass_domain::child::ChildLimits;
 use windlass_domain::diff::{ObjectId, Rebase};
@@ -12,7 +11,8 @@ use windlass_domain::run::{BlockedReason, Phase};
 use super::Review;
 use super::checking::result_of;
 use super::commands::{Command, NotRun};
-use super::inputs::{Prepared, failed, repository};
+use super::inputs::{Inputs, Prepared, failed, repository};
+use super::patch;
 use crate::context::{HeldChild, Recorded};
 use crate::leave::Asking;
 use crate::ports::WorktreeRole;
@@ -77,12 +77,13 @@ impl Recorded for Beyond {
 /// Runs the fixers in the bot worktree and commits what they changed.
 pub(super) async fn fix(review: &Review<'_>, prepared: &Prepared) -> Result<Fixed, Stop> {
     let context = review.context.branch("bot");
-    let worktree = review.worktree(&context, WorktreeRole::Bot, &prepared.inputs.head).await?;
+    let inputs = &prepared.inputs;
+    let worktree = review.worktree(&context, inputs, WorktreeRole::Bot, &inputs.head).await?;
     let mut commands = Vec::new();
     for fixer in prepared.plan.checks.selected_fixers(&review.context.request().scopes) {
         commands.push(run_fixer(review, prepared, &context, &worktree, fixer).await?);
     }
-    let commit = commit(review, &context, "commit").await?;
+    let commit = commit(review, inputs, &context).await?;
     if let Some(commit) = &commit {
         stay_within_bounds(review, prepared, &context, commit).await?;
     }
@@ -159,14 +160,14 @@ async fn run_fixer(
 
 async fn commit(
     review: &Review<'_>,
+    inputs: &Inputs,
     context: &crate::context::RunContext,
-    step: &str,
 ) -> Result<Option<ObjectId>, Stop> {
-    let leave = review.leave_to_write(context, &WorktreeRole::Bot, step).await?;
+    let leave = review.leave_to_write(context, inputs, WorktreeRole::Bot, "commit").await?;
     let message =
         format!("windlass: fixes for {}\n\nRun: {}\n", context.request().work_item_id, context.worktree_of());
     context
-        .step(step, &message, || async {
+        .step("commit", &message, || async {
             repository(review).commit_worktree(leave.permit()?, &message).await.map_err(failed)
         })
         .await
@@ -197,7 +198,7 @@ pub(super) async fn finalize(
         .await?;
     let (from, to) = match &rebase {
         Rebase::Clean { target, head } => {
-            move_branch(review, &context, &prepared.inputs.head, commit, head).await?;
+            move_branch(review, &prepared.inputs, &context, commit, head).await?;
             (target.clone(), head.clone())
         }
         Rebase::NotNeeded | Rebase::Conflict { .. } => (head.clone(), commit.clone()),
@@ -207,15 +208,15 @@ pub(super) async fn finalize(
 
 async fn move_branch(
     review: &Review<'_>,
+    inputs: &Inputs,
     context: &crate::context::RunContext,
-    base: &ObjectId,
     from: &ObjectId,
     to: &ObjectId,
 ) -> Result<(), Stop> {
-    let leave = review.leave_to_write(context, &WorktreeRole::Bot, "move branch").await?;
+    let leave = review.leave_to_write(context, inputs, WorktreeRole::Bot, "move branch").await?;
     context
         .step("move branch", &(from, to), || async {
-            repository(review).move_bot_branch(leave.permit()?, base, from, to).await.map_err(failed)
+            repository(review).move_bot_branch(leave.permit()?, &inputs.head, from, to).await.map_err(failed)
         })
         .await
 }
@@ -224,22 +225,17 @@ async fn move_branch(
 pub(super) async fn salvage(review: &Review<'_>, prepared: &Prepared) -> Result<(), Stop> {
     review.context.enter(Phase::Finalize).await?;
     let context = review.context.branch("salvage");
-    let made = repository(review).worktree_path(&WorktreeRole::Bot);
     let there: bool = context
-        .step("look", &made, || async {
+        .step("look", &prepared.inputs.worktrees.bot, || async {
             repository(review).has_worktree(&WorktreeRole::Bot).await.map_err(failed)
         })
         .await?;
     if !there {
         return Ok(());
     }
-    let Some(commit) = commit(review, &context, "commit").await? else { return Ok(()) };
-    let patch = repository(review).patch(Some(&prepared.inputs.head), &commit).await.map_err(failed)?;
-    if super::publishing::secret_in(&patch).is_some() {
-        return Ok(());
-    }
-    let path = ArtifactPath::new("review/partial.diff").map_err(|error| Stop::failed(error.to_string()))?;
-    context.store(path, "text/x-diff", DataClass::Output, patch.bytes).await.map(drop)
+    let Some(commit) = commit(review, &prepared.inputs, &context).await? else { return Ok(()) };
+    let (from, to) = (&prepared.inputs.head, &commit);
+    patch::keep(review, &context, "review/partial.diff", from, to).await.map(drop)
 }
 
 impl Recorded for bool {

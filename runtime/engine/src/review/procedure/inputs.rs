@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use windlass_contract::document::{Confidence, Finding, FindingOrigin, Severity};
+use windlass_contract::document::{Confidence, Finding, FindingOrigin, Severity, TOOL_VERSION};
 use windlass_domain::capture::DataClass;
 use windlass_domain::diff::{ObjectId, TreeDiff};
 use windlass_domain::digest::Digest;
@@ -14,7 +14,7 @@ use windlass_policy::{CheckOrigin, SandboxRule};
 
 use super::Review;
 use crate::context::Recorded;
-use crate::ports::{Repository, RepositoryError, Surroundings};
+use crate::ports::{Repository, RepositoryError, Surroundings, WorktreeRole};
 use crate::review::checks::{
     CHECKS_PATH, Checks, MANIFEST_LIMIT_BYTES, MAX_CHECKS_BYTES, find_defaults, manifests, parse_checks,
 };
@@ -33,12 +33,40 @@ pub(super) struct Inputs {
     pub(super) target: Option<String>,
     /// What the work item is.
     pub(super) item_type: ItemType,
+    /// The program that the run began with; its documents name it.
+    pub(super) tool_version: String,
     /// The digest of the policy that holds.
     pub(super) policy: Digest,
     /// Whether commands run inside a sandbox, in all attempts.
     pub(super) sandboxed: bool,
+    /// The digest of the answers that the run was admitted with.
+    pub(super) context: Digest,
+    /// The digest of the checks file of the trusted commit; none where it has none.
+    pub(super) checks_file: Option<Digest>,
+    /// Where the run's worktrees stand, and what its branch is called.
+    pub(super) worktrees: Worktrees,
     /// The machine around the checks.
     pub(super) surroundings: Surroundings,
+}
+
+/// Where a run's worktrees stand, and what its branch is called. A journal speaks of them by these names wherever it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Worktrees {
+    pub(super) base: String,
+    pub(super) head: String,
+    pub(super) bot: String,
+    pub(super) branch: String,
+}
+
+impl Worktrees {
+    /// Where one of them stands, or will stand.
+    pub(super) fn path(&self, role: WorktreeRole) -> &str {
+        match role {
+            WorktreeRole::Base => &self.base,
+            WorktreeRole::Head => &self.head,
+            WorktreeRole::Bot => &self.bot,
+        }
+    }
 }
 
 impl Recorded for Inputs {
@@ -144,6 +172,15 @@ async fn fix_inputs(review: &Review<'_>) -> Result<Inputs, Stop> {
         None => None,
     };
     let policy = review.policy.digest().map_err(|error| Stop::failed(error.to_string()))?;
+    let limit = MAX_CHECKS_BYTES as u64;
+    let checks_file = repository(review).read(base.as_ref().unwrap_or(&head), CHECKS_PATH, limit).await;
+    let path = |role| repository(review).worktree_path(&role);
+    let worktrees = Worktrees {
+        base: path(WorktreeRole::Base),
+        head: path(WorktreeRole::Head),
+        bot: path(WorktreeRole::Bot),
+        branch: repository(review).bot_branch(),
+    };
     let surroundings = review.context.ports().children.surroundings().await;
     Ok(Inputs {
         base,
@@ -151,8 +188,12 @@ async fn fix_inputs(review: &Review<'_>) -> Result<Inputs, Stop> {
         base_tree,
         target: named.starts_with("refs/heads/").then(|| named.to_owned()),
         item_type: review.context.ports().record.item_type().await?,
+        tool_version: TOOL_VERSION.to_owned(),
         policy,
         sandboxed: review.policy.sandbox() == SandboxRule::Required,
+        context: review.context.context_digest(),
+        checks_file: checks_file.map_err(failed)?.map(|bytes| Digest::of(&bytes)),
+        worktrees,
         surroundings: surroundings.map_err(|error| Stop::failed(error.message))?,
     })
 }

@@ -3,16 +3,15 @@
 use windlass_contract::document::{CommandRan, Header, PatchBundle, PatchFile, PatchHunk, RebaseState};
 use windlass_domain::artifact::{Artifact, ArtifactPath, ArtifactUri};
 use windlass_domain::capture::DataClass;
-use windlass_domain::diff::{FileChange, FileContent, LineSide, Patch, Rebase};
+use windlass_domain::diff::{FileChange, FileContent, Rebase};
 use windlass_domain::digest::canonical_json;
 use windlass_domain::run::BlockedReason;
-use windlass_policy::secrets;
 
 use super::Review;
 use super::checking::Checked;
 use super::fixing::Finalized;
-use super::inputs::{Prepared, failed, repository};
-use crate::ports::WorktreeRole;
+use super::inputs::Prepared;
+use super::patch::{self, Kept};
 use crate::review::{render, report};
 use crate::stop::Stop;
 
@@ -32,6 +31,7 @@ pub(super) async fn publish(
     let mut commands = checked.commands;
     commands.extend(fixers);
     let report = report::assemble(report::Material {
+        tool_version: prepared.inputs.tool_version.clone(),
         base: prepared.inputs.base.clone(),
         head: prepared.inputs.head.clone(),
         preset: request.preset,
@@ -61,17 +61,19 @@ async fn publish_patch(
     prepared: &Prepared,
     finalized: &Finalized,
 ) -> Result<ArtifactUri, Stop> {
-    let patch = repository(review).patch(Some(&finalized.from), &finalized.to).await.map_err(failed)?;
-    if let Some((path, rule)) = secret_in(&patch) {
-        return Err(Stop::Blocked {
-            reason: BlockedReason::CaptureBlocked,
-            message: format!(
-                "the patch holds a secret ({rule}) in `{path}` and is not stored; the bot worktree has it"
-            ),
-        });
-    }
-    let digest = patch.digest();
-    let diff = store(review, "review/patch.diff", "text/x-diff", patch.bytes).await?;
+    let (from, to) = (&finalized.from, &finalized.to);
+    let (patch, diff) = match patch::keep(review, review.context, "review/patch.diff", from, to).await? {
+        Kept::Patch { artifact, diff } => (artifact, diff),
+        Kept::Secret { file, rule } => {
+            return Err(Stop::Blocked {
+                reason: BlockedReason::CaptureBlocked,
+                message: format!(
+                    "the patch holds a secret ({rule}) in `{file}` and is not stored; the bot worktree has it"
+                ),
+            });
+        }
+    };
+    let worktrees = &prepared.inputs.worktrees;
     let (rebase, rebase_target_commit, conflicts) = match &finalized.rebase {
         Rebase::NotNeeded => (RebaseState::NotNeeded, None, Vec::new()),
         Rebase::Clean { target, .. } => (RebaseState::Clean, Some(target.clone()), Vec::new()),
@@ -79,18 +81,18 @@ async fn publish_patch(
             (RebaseState::Conflict, Some(target.clone()), conflicts.clone())
         }
     };
-    let diff_uri = uri(review, diff.path);
-    let apply_instructions = instructions(&finalized.rebase, &diff_uri, &repository(review).bot_branch());
+    let diff_uri = uri(review, patch.path);
+    let apply_instructions = instructions(&finalized.rebase, &diff_uri, &worktrees.branch);
     let bundle = PatchBundle {
-        header: Header::of(PatchBundle::SCHEMA),
-        worktree_path: repository(review).worktree_path(&WorktreeRole::Bot),
-        branch_name: repository(review).bot_branch(),
+        header: Header::by(&prepared.inputs.tool_version, PatchBundle::SCHEMA),
+        worktree_path: worktrees.bot.clone(),
+        branch_name: worktrees.branch.clone(),
         analysis_base_commit: prepared.inputs.head.clone(),
         rebase_target_commit,
         rebase,
         diff_uri,
-        diff_digest: digest,
-        files: patch.diff.files.iter().map(patch_file).collect(),
+        diff_digest: patch.digest,
+        files: diff.files.iter().map(patch_file).collect(),
         conflicts,
         apply_instructions,
     };
@@ -119,21 +121,6 @@ fn instructions(rebase: &Rebase, diff: &ArtifactUri, branch: &str) -> Vec<String
             vec![fetch, format!("git rebase --onto {target} {branch}~1 {branch}")]
         }
     }
-}
-
-/// The first secret in what a patch adds: its file and the rule that knows it.
-pub(super) fn secret_in(patch: &Patch) -> Option<(String, String)> {
-    patch.diff.files.iter().find_map(|file| {
-        let FileContent::Text { hunks } = &file.content else { return None };
-        let added: Vec<&str> = hunks
-            .iter()
-            .flat_map(|hunk| &hunk.lines)
-            .filter(|line| line.side == LineSide::Added)
-            .map(|line| line.text.as_str())
-            .collect();
-        let found = secrets::scan(&added.join("\n")).into_iter().next()?;
-        Some((file.path.clone(), found.rule.to_string()))
-    })
 }
 
 fn patch_file(file: &FileChange) -> PatchFile {

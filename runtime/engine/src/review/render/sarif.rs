@@ -45,7 +45,7 @@ struct Tool<'a> {
 #[derive(Serialize)]
 struct Driver<'a> {
     name: &'static str,
-    version: &'static str,
+    version: &'a str,
     rules: Vec<Rule<'a>>,
 }
 
@@ -135,6 +135,7 @@ pub fn sarif(report: &ReviewReport) -> String {
         *index = place;
     }
     let results = findings.iter().map(|(finding, must_fix)| result(finding, *must_fix, &places)).collect();
+    let program = report.header.tool_version.as_str();
     let description = Text { text: "the root of the repository" };
     let log = Log {
         schema: SCHEMA,
@@ -143,7 +144,7 @@ pub fn sarif(report: &ReviewReport) -> String {
             tool: Tool {
                 driver: Driver {
                     name: "windlass",
-                    version: env!("CARGO_PKG_VERSION"),
+                    version: program.strip_prefix("windlass ").unwrap_or(program),
                     rules: places.keys().map(|id| Rule { id }).collect(),
                 },
             },
