@@ -12,8 +12,9 @@ use windlass_domain::run::approval::Question;
 use windlass_domain::run::step::StepKey;
 use windlass_domain::time::Timestamp;
 use windlass_engine::ports::{
-    Answered, Approvals, Change, CheckCache, Children, ChildrenError, FileForPeople, Held, ListedFile, PageAnswer,
-    PageRequest, Ports, Projections, Record, RecordError, Repository, RepositoryError, Surroundings, Web, WorktreeRole,
+    Answered, Approvals, Change, CheckCache, Children, ChildrenError, FileForPeople, Held, ListedFile,
+    PageAnswer, PageRequest, Ports, Projections, Record, RecordError, Repository, RepositoryError,
+    Surroundings, Web, WorktreeRole,
 };
 use windlass_policy::{Connect, Permit, RunTool, WriteWorktree};
 

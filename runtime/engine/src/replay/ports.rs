@@ -23,8 +23,8 @@ use windlass_policy::{Connect, Permit, RunTool, WriteWorktree};
 use super::Blobs;
 use crate::ports::{
     Answered, Approvals, Asked, Change, CheckCache, Children, ChildrenError, FileForPeople, Held, ListedFile,
-    Payload, Ports, Projections, Record, RecordError, Repository, RepositoryError, Surroundings,
-    WorktreeRole,
+    PageAnswer, PageRequest, Payload, Ports, Projections, Record, RecordError, Repository, RepositoryError,
+    Surroundings, Web, WorktreeRole,
 };
 
 /// The record of a run that has ended. It takes what is recorded already, and ends the engine where there is more.
@@ -140,6 +140,10 @@ impl Record for EndedRecord {
 
     fn boot_clock_ms(&self) -> u64 {
         0
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(0)
     }
 }
 
