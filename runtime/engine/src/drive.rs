@@ -127,7 +127,7 @@ async fn publish(
     store(CHECKPOINTS, canonical_json(&checkpoints(&events)))?;
     let log = store(LOG, canonical_json(&run_log(run, &events, &conclusion)))?;
     let projection = projections.write(files_for_people(record, &events, log).await?).await;
-    failpoint::pass(run.run_id, failpoint::PROJECTED);
+    failpoint::pass(run.run_id, Place::ProjectionWritten);
     let Conclusion { outcome, summary } = conclusion;
     acts.push(Act::End { outcome, summary });
     match record.end(acts, payloads, projection).await {

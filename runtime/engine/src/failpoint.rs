@@ -65,6 +65,6 @@ pub const EFFECTED: &str = Place::StepEffected.name();
 /// Behind the commit of a question to a person.
 pub const ASKED: &str = Place::ApprovalAsked.name();
 /// Behind the writing of the files for people, before the commit of the run's end.
-pub const PROJECTED: &str = "projection.written";
+pub const PROJECTED: &str = Place::ProjectionWritten.name();
 /// Behind the commit of a step's result.
 pub const RECORDED: &str = Place::StepRecorded.name();

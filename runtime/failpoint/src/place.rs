@@ -43,6 +43,8 @@ pub enum Place {
     StepRecorded,
     /// A question to a person is committed.
     ApprovalAsked,
+    /// The files for people are written; the run's end is not yet committed.
+    ProjectionWritten,
     /// A run's end is committed; what it leaves outside the record is not yet taken away.
     RunEnded,
     /// A cancel is committed; the run has not been told.
@@ -75,7 +77,7 @@ pub enum Place {
 
 impl Place {
     /// All of them, in the order of their rooms.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::CapsuleMade,
         Self::CapsuleMapped,
         Self::CapsuleHeaded,
@@ -96,6 +98,7 @@ impl Place {
         Self::StepEffected,
         Self::StepRecorded,
         Self::ApprovalAsked,
+        Self::ProjectionWritten,
         Self::RunEnded,
         Self::CancelRequested,
         Self::WorktreeMade,
@@ -136,6 +139,7 @@ impl Place {
             Self::StepEffected => "step.effected",
             Self::StepRecorded => "step.recorded",
             Self::ApprovalAsked => "approval.asked",
+            Self::ProjectionWritten => "projection.written",
             Self::RunEnded => "run.ended",
             Self::CancelRequested => "cancel.requested",
             Self::WorktreeMade => "worktree.made",

@@ -65,7 +65,7 @@ enum Fault {
 
 /// The places that a service or its holders pass. Those of the capsule's writer are among them: here they die with everything
 /// that hangs on them.
-const PLACES: [Place; 26] = [
+const PLACES: [Place; 27] = [
     Place::CapsuleMapped,
     Place::CapsuleSettled,
     Place::CapsuleUnmarked,
@@ -79,6 +79,7 @@ const PLACES: [Place; 26] = [
     Place::StepIntended,
     Place::StepEffected,
     Place::StepRecorded,
+    Place::ProjectionWritten,
     Place::RunEnded,
     Place::CancelRequested,
     Place::WorktreeMade,
