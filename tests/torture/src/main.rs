@@ -10,8 +10,8 @@ mod checker;
 #[cfg(test)]
 mod chronicle;
 mod controls;
-mod examine;
 mod history;
+mod examine;
 mod kinds;
 mod model;
 mod oracles;
