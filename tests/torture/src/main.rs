@@ -10,8 +10,8 @@ mod checker;
 #[cfg(test)]
 mod chronicle;
 mod controls;
-mod history;
 mod examine;
+mod history;
 mod kinds;
 mod model;
 mod oracles;
