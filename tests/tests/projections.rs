@@ -215,7 +215,8 @@ async fn in_the_tree_only_where_policy_says_so_and_nothing_else_there_is_touched
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_the_way_is_told_and_takes_nothing_from_the_run() {
     let outside = tempfile::tempdir().unwrap();
-    let cases: [(&str, &dyn Fn(&Path)); 3] = [
+    type Case<'a> = (&'a str, &'a dyn Fn(&Path));
+    let cases: [Case<'_>; 3] = [
         ("is a link", &|docs| symlink(outside.path(), docs).unwrap()),
         ("is a file", &|docs| fs::write(docs, "mine").unwrap()),
         ("another repository", &|docs| {

@@ -1,5 +1,5 @@
 //! Files for people, in places that are as they should be and in hostile ones. The folders are real ones.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
+#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 use std::collections::BTreeSet;
 use std::fs;

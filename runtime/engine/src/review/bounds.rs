@@ -79,7 +79,8 @@ mod tests {
     #[test]
     fn a_change_is_within_what_may_be_edited_and_touches_nothing_that_must_not_be() {
         let change = renamed("src/a.rs", "src/b.rs");
-        let cases: [(Option<&[&str]>, &[&str], Option<&str>); 9] = [
+        type Case<'a> = (Option<&'a [&'a str]>, &'a [&'a str], Option<&'a str>);
+        let cases: [Case<'_>; 9] = [
             (None, &[], None),
             (Some(&["src/**"]), &["infra/**"], None),
             (Some(&["src/b.rs", "src/a.rs"]), &[], None),
