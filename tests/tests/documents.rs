@@ -18,7 +18,7 @@ use windlass_tests::{Home, Output, PrivateBus, Repository, caller, check_schema_
 type Line = (&'static str, &'static str, &'static str, ErrorCode);
 
 /// Commands over a bus, in the order that they need each other. Words in braces stand for what the story knows.
-const OVER_THE_BUS: [Line; 34] = [
+const OVER_THE_BUS: [Line; 36] = [
     ("init", "", "/", ErrorCode::BadRequest),
     (
         "item add",
@@ -56,10 +56,12 @@ const OVER_THE_BUS: [Line; 34] = [
         "latest --out {folder}/run.tar",
         ErrorCode::BadRequest,
     ),
+    ("capsule replay", "{run}", "{nobody}", ErrorCode::UnknownRun),
     ("capsule import", "{kept}/export-1/run.tar", "{folder}/run.tar", ErrorCode::BadRequest),
     ("capsule imports", "", "--all", ErrorCode::BadRequest),
     ("capsule stats", "", "--all", ErrorCode::BadRequest),
     ("capsule backup", "--out {folder}/saved", "--out {folder}/saved", ErrorCode::BadRequest),
+    ("project rebuild", "", "--none", ErrorCode::BadRequest),
     ("policy show", "", "--all", ErrorCode::BadRequest),
     ("policy check", "", "{folder}/answers.toml", ErrorCode::BadRequest),
     (

@@ -17,7 +17,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use windlass_domain::child::{ChildEnd, EndedBecause};
 use windlass_domain::id::{Epoch, HoldId};
 use windlass_process::{
-    FolderError, Hold, HoldError, HoldOutcome, Launcher, LostBecause, Progress, Spool, SpoolCursor,
+    FolderError, Hold, HoldError, HoldOutcome, Launcher, LostBecause, Progress, SPEC_FORMAT, Spool,
+    SpoolCursor,
 };
 
 fn lost(outcome: &HoldOutcome) -> &LostBecause {
@@ -462,11 +463,13 @@ async fn records_of_a_newer_version_are_refused_and_nothing_is_started() {
     let place = Place::new();
     let hold = Hold::prepare(&place.holds(), new_id(), &place.script("echo x >> started")).unwrap();
     let spec = place.folder(hold.id()).join("spec.json");
-    let newer = fs::read_to_string(&spec).unwrap().replace("\"version\":1", "\"version\":2");
+    let newer_format = SPEC_FORMAT + 1;
+    let today = format!("\"version\":{SPEC_FORMAT}");
+    let newer = fs::read_to_string(&spec).unwrap().replace(&today, &format!("\"version\":{newer_format}"));
     fs::write(&spec, newer).unwrap();
     let refused = Hold::open(&place.holds(), hold.id()).map(|_| ());
     assert!(
-        matches!(refused, Err(HoldError::Folder(FolderError::Newer { found: 2, known: 1, .. }))),
+        matches!(refused, Err(HoldError::Folder(FolderError::Newer { found, known: SPEC_FORMAT, .. })) if found == newer_format),
         "{refused:?}"
     );
     assert_eq!(Command::new(holder_program()).arg(place.folder(hold.id())).status().unwrap().code(), Some(4));
