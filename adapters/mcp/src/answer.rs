@@ -136,7 +136,6 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[expect(clippy::panic, reason = "a test may stop at what it did not expect")]
     fn items(result: Value, keep_text: bool) -> Vec<ToolItem> {
         let result: CallToolResult = serde_json::from_value(result).unwrap();
         match of(&result, keep_text) {
