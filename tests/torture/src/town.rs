@@ -147,7 +147,15 @@ impl Town {
     /// Asks the service to leave.
     pub(crate) async fn signal_service(&self, signal: Signal) -> bool {
         let pid = self.service().await.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        self.forget_crashes();
         pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
+    }
+
+    /// Forgets the unclean ends of services, as `service start` does. Three of them within a minute pause every run, so that none of
+    /// a round's faults would meet one any more; that promise has its own test, on a machine with systemd.
+    fn forget_crashes(&self) {
+        // There is none while no service has ended so.
+        let _ = std::fs::remove_file(self.home.state().join("crashes.json"));
     }
 
     /// Kills one process of this home whose command line holds a word, and says whether there was one.
