@@ -25,7 +25,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let [parser, code, output @ ..] = bytes else { return };
     let check = &CHECKS[usize::from(*parser) % CHECKS.len()];
     let (stdout, stderr) = output.split_at(output.len() - output.len() / 4);
-    let places = Places::new("/work/tree", ["src/lib.rs", "src/main.rs", "tests/a.rs", "ein ä.py"]);
+    let places = Places::new("/repository", ["src/lib.rs", "src/main.rs", "tests/a.rs", "ein ä.py"]);
     let end = ChildEnd::Exited { code: *code };
     let reading = read(check, Output { end: &end, stdout, stderr }, &places);
     // A failed command adds one finding of its own.
