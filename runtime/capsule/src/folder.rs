@@ -170,14 +170,11 @@ fn sync_way(folder: &Path) -> io::Result<()> {
 
 /// Whether there is a store file; checks what can be told from its size by whoever wants to write it.
 pub(crate) fn check_data(folder: &Path, format_known: bool) -> Result<bool, OpenError> {
-    let Some(bytes) = sized(folder, format_known)? else { return Ok(false) };
-    if format_known && bytes % PAGE_BYTES != 0 {
-        return Err(cut(folder, bytes));
-    }
-    Ok(true)
+    Ok(sized(folder, format_known)?.is_some())
 }
 
-/// The size of the store's file, where that does not end with a page.
+/// The size of the store's file, where that does not end with a page. A power cut may leave a part of a page behind the last one
+/// that counts.
 pub(crate) fn ends_in_a_page(folder: &Path) -> Result<Option<u64>, ReadError> {
     let path = folder.join(DATA_FILE);
     let found = fs::metadata(&path).map_err(|source| ReadError::Io { path, source })?;

@@ -113,7 +113,9 @@ pub fn verify<'a>(reader: &'a Reader, options: VerifyOptions<'a>) -> Result<Veri
         depth => depth,
     };
     let mut work = Work::begin(reader, depth, options.progress)?;
-    if let Some(bytes) = folder::ends_in_a_page(reader.folder())? {
+    if reader.is_cut_short()?
+        && let Some(bytes) = folder::ends_in_a_page(reader.folder())?
+    {
         work.fault(Fault::alone(FaultKind::CutPage { bytes }));
     }
     match depth {

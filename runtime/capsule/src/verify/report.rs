@@ -132,7 +132,7 @@ pub enum FaultKind {
         /// How.
         why: String,
     },
-    /// The store's file does not end with a page.
+    /// The store's file ends inside a page that its newest state counts.
     #[error("the store's file was cut to {bytes} bytes, in the middle of a page")]
     CutPage {
         /// Its size.
