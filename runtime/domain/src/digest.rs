@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bincode::{Decode, Encode};
+use bincode::{BorrowDecode, Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -143,8 +143,28 @@ pub fn canonical_json(value: &impl Serialize) -> Result<String, NotJson> {
 /// A JSON value, held as its canonical text so that it can be stored and hashed without another pass.
 ///
 /// It serializes as the value, not as a string.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
 pub struct Json(String);
+
+impl<Context> Decode<Context> for Json {
+    fn decode<D: bincode::de::Decoder<Context = Context>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        let text = String::decode(decoder)?;
+        match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err(bincode::error::DecodeError::Other("a text that is no JSON")),
+        }
+    }
+}
+
+impl<'de, Context> BorrowDecode<'de, Context> for Json {
+    fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = Context>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        Decode::decode(decoder)
+    }
+}
 
 impl Json {
     /// The value of anything that serializes.
